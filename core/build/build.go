@@ -1,0 +1,58 @@
+// Package build turns one package base into package files. Runner is what a
+// worker is, here or elsewhere; Local is the one on this machine.
+package build
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// ErrLost says that a worker, not the build, is gone: the job may run elsewhere.
+var ErrLost = errors.New("worker lost")
+
+// ErrUnknownJob is returned by Attach and Cancel for an id never started.
+var ErrUnknownJob = errors.New("unknown job")
+
+// Failure is a build that ran and did not give packages: trying it again on the
+// same input is not expected to help.
+type Failure struct {
+	Base   string
+	Reason string // "makepkg: exit status 4", "timed out after 1h0m0s", …
+	Log    string // path of the log file, where there is one
+}
+
+func (f *Failure) Error() string { return "building " + f.Base + ": " + f.Reason }
+
+// Job is one package base to build.
+type Job struct {
+	ID           string   // chosen by the caller; starting an id twice is one build
+	Base         string   // pkgbase
+	Architecture string   // CARCH
+	Source       string   // directory that holds the PKGBUILD, already patched; never written to
+	Packager     string   // PACKAGER; empty: the configuration's
+	Dependencies []string // package files to lay into the build's root, in order
+	SourceDate   int64    // SOURCE_DATE_EPOCH, unix seconds; 0: now
+	Lease        time.Duration
+}
+
+// Result is what a finished build gave.
+type Result struct {
+	Files    []string // absolute paths of the package files, sorted; the caller owns them
+	Duration time.Duration
+	Log      string // path of the log file, where there is one
+	Worker   string // who built it; empty: this machine
+}
+
+// Runner builds jobs. Implementations must be safe for concurrent use and must
+// pass the suite in buildtest.
+type Runner interface {
+	// Start begins the job and returns; starting an id again changes nothing.
+	Start(ctx context.Context, job Job) error
+	// Attach copies the job's log to w from its beginning and returns when the
+	// build has ended: a Result, a *Failure, or an error that is ErrLost.
+	Attach(ctx context.Context, id string, w io.Writer) (*Result, error)
+	// Cancel ends the job; when it returns, no process of the build is left.
+	Cancel(ctx context.Context, id string) error
+}

@@ -1,0 +1,62 @@
+// Package source knows where a PKGBUILD comes from (a directory, git, the AUR,
+// an archive), fetches it, applies patches, and packs it for a worker.
+package source
+
+// Kind is where a package comes from; the words are ahriman's.
+type Kind string
+
+// The kinds that remote.source may hold.
+const (
+	Auto       Kind = "auto"
+	Archive    Kind = "archive"
+	AUR        Kind = "aur"
+	Directory  Kind = "directory"
+	Local      Kind = "local"
+	Remote     Kind = "remote"
+	Repository Kind = "repository"
+)
+
+// Origin says where the PKGBUILD of a base is to be had.
+type Origin struct {
+	Source Kind   `json:"source"`
+	GitURL string `json:"git_url,omitempty"`
+	WebURL string `json:"web_url,omitempty"`
+	Path   string `json:"path,omitempty"`
+	Branch string `json:"branch,omitempty"`
+}
+
+// Properties is one package of a base, as ahriman's API shows it. Relations
+// are stored without their version constraint.
+type Properties struct {
+	Architecture  string   `json:"architecture,omitempty"`
+	ArchiveSize   int64    `json:"archive_size,omitempty"`
+	BuildDate     int64    `json:"build_date,omitempty"`
+	Depends       []string `json:"depends"`
+	MakeDepends   []string `json:"make_depends"`
+	OptDepends    []string `json:"opt_depends"`
+	CheckDepends  []string `json:"check_depends"`
+	Description   string   `json:"description,omitempty"`
+	FileName      string   `json:"filename,omitempty"`
+	Groups        []string `json:"groups"`
+	InstalledSize int64    `json:"installed_size,omitempty"`
+	Licenses      []string `json:"licenses"`
+	Provides      []string `json:"provides"`
+	URL           string   `json:"url,omitempty"`
+}
+
+// Package is a package base: what a PKGBUILD builds. Its JSON is the "Package
+// JSON (P)" of ahriman's HTTP API, and what the store keeps.
+type Package struct {
+	Base     string                `json:"base"`
+	Version  string                `json:"version"`
+	Origin   Origin                `json:"remote"`
+	Packages map[string]Properties `json:"packages"`
+	Packager string                `json:"packager,omitempty"`
+}
+
+// Patch changes a PKGBUILD before it is built: see "Patches" in the reference.
+// A nil Key is a diff; Value is a string, or a list of strings for an array.
+type Patch struct {
+	Key   *string `json:"key"`
+	Value any     `json:"value"`
+}
