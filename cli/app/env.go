@@ -1,0 +1,64 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync/atomic"
+	"syscall"
+)
+
+// Env is everything a command has from the process around it. Commands read
+// and write through it only, which is what lets tests run them in-process.
+type Env struct {
+	Args    []string  // the command line without the program's name
+	Stdin   io.Reader // items for a command given "-"
+	Stdout  io.Writer // results: one a line, or a table
+	Stderr  io.Writer // everything meant for a person
+	Environ []string  // "KEY=value", as os.Environ gives it; the last one wins
+}
+
+// Getenv returns the value of an environment variable, empty when it is unset.
+func (e *Env) Getenv(name string) string {
+	value, _ := e.lookup(name)
+	return value
+}
+
+func (e *Env) lookup(name string) (string, bool) {
+	for i := len(e.Environ) - 1; i >= 0; i-- {
+		if value, ok := strings.CutPrefix(e.Environ[i], name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+// Warn prints "ahriman: warning: …" to standard error.
+func (e *Env) Warn(format string, args ...any) {
+	fmt.Fprintf(e.Stderr, "ahriman: warning: %s\n", fmt.Sprintf(format, args...))
+}
+
+// stdout remembers that its reader went away, so that the end of `ahriman … |
+// head` can be told from the same error on a network connection.
+type stdout struct {
+	io.Writer
+	broken atomic.Bool
+}
+
+func (s *stdout) Write(p []byte) (int, error) {
+	n, err := s.Writer.Write(p)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
+		s.broken.Store(true)
+	}
+	return n, err
+}
+
+// Fd is the descriptor below, for code that asks whether it is a terminal; the
+// highest number, which no file has, when there is none.
+func (s *stdout) Fd() uintptr {
+	if f, ok := s.Writer.(interface{ Fd() uintptr }); ok {
+		return f.Fd()
+	}
+	return ^uintptr(0)
+}

@@ -1,0 +1,31 @@
+package app
+
+// Grammar is the command line: the global flags, then one line a command. Only
+// commands that exist are here. The tags are kong's, and these of ours:
+//
+//	environ:"NAME"    the environment variable that holds a flag's default
+//	unsafe:""         the command may run as any user (see --unsafe)
+//	complete:"WHAT"   what a shell completes, where name and type do not say:
+//	                  packages, repositories, files, directories, commands
+type Grammar struct {
+	Globals
+
+	HelpCommand        helpCommand        `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
+	HelpCommandsUnsafe helpCommandsUnsafe `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
+	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
+}
+
+// Globals are the flags that every command takes, before or after its name.
+type Globals struct {
+	Architecture  string      `short:"a" environ:"AHRIMAN_ARCHITECTURE" placeholder:"ARCH" help:"architecture of the repository; all when neither it nor -r is given"`
+	Configuration string      `short:"c" environ:"AHRIMAN_CONFIGURATION" default:"/etc/ahriman.ini" placeholder:"PATH" complete:"files" help:"configuration file"`
+	Force         bool        `help:"run even when another process holds the lock"`
+	Lock          string      `short:"l" default:"/tmp/ahriman.lock" placeholder:"PATH" complete:"files" help:"lock file; empty for none"`
+	LogHandler    string      `enum:"console,syslog,journald" default:"console" placeholder:"HANDLER" help:"where messages go: ${enum}"`
+	Quiet         bool        `short:"q" help:"print errors only"`
+	Report        bool        `negatable:"" default:"true" help:"tell the status service what happens"`
+	Repository    string      `short:"r" environ:"AHRIMAN_REPOSITORY" placeholder:"NAME" complete:"repositories" help:"name of the repository"`
+	Unsafe        bool        `help:"run as a user who does not own the repository's root"`
+	Version       versionFlag `short:"V" help:"show version and exit"`
+	WaitTimeout   int         `default:"-1" placeholder:"SECONDS" help:"how long to wait for the lock: negative not at all, 0 for ever"`
+}

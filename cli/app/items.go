@@ -1,0 +1,113 @@
+package app
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// Limits of what is read from a pipe.
+const (
+	maxItemBytes = 1 << 20 // one line
+	maxItems     = 1 << 20 // lines
+)
+
+// Item is one argument of a command, or one line of its standard input.
+type Item struct {
+	Text string          // the argument or line, or the JSON line's field
+	Line json.RawMessage // the whole JSON line; nil when it was not one
+}
+
+// ItemFailure is a failure that an earlier command of the pipeline met: a JSON
+// line with an "error". The last command exits 3 when any came in.
+type ItemFailure struct {
+	Name    string          // what failed: the line's "base", "name" or "path"
+	Message string          // the line's "error"
+	Line    json.RawMessage // the whole line, to be handed on as it came
+}
+
+func (e *ItemFailure) Error() string { return e.Name + ": " + e.Message }
+
+// Items goes through the arguments; one that is "-" stands for the lines of
+// standard input, read as they come. A line that begins with "{" is JSON: its
+// text is the first of fields that is a non-empty string, and one with an
+// "error" is given as an *ItemFailure. Empty lines are passed over. Any other
+// error ends the sequence.
+func Items(env *Env, args []string, fields ...string) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for _, arg := range args {
+			if arg != "-" {
+				if !yield(Item{Text: arg}, nil) {
+					return
+				}
+				continue
+			}
+			if !readLines(env.Stdin, fields, yield) {
+				return
+			}
+		}
+	}
+}
+
+// readLines yields each line and tells whether the caller wants more.
+func readLines(r io.Reader, fields []string, yield func(Item, error) bool) bool {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, maxItemBytes)
+	number := 0
+	for ; scanner.Scan(); number++ {
+		if number == maxItems {
+			yield(Item{}, fmt.Errorf("reading standard input: more than %d lines", maxItems))
+			return false
+		}
+		line := strings.TrimSpace(scanner.Text())
+		if line == "" {
+			continue
+		}
+		item, err := parseLine(line, fields)
+		var failure *ItemFailure
+		if err != nil && !asFailure(err, &failure) {
+			yield(Item{}, fmt.Errorf("reading standard input: line %d: %w", number+1, err))
+			return false
+		}
+		if !yield(item, err) {
+			return false
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		yield(Item{}, fmt.Errorf("reading standard input: line %d: %w", number+1, err))
+		return false
+	}
+	return true
+}
+
+func parseLine(line string, fields []string) (Item, error) {
+	if line[0] != '{' {
+		return Item{Text: line}, nil
+	}
+	var object map[string]any
+	if err := json.Unmarshal([]byte(line), &object); err != nil {
+		return Item{}, fmt.Errorf("not a JSON object: %w", err)
+	}
+	if message := firstString(object, "error"); message != "" {
+		return Item{}, &ItemFailure{
+			Name: firstString(object, "base", "name", "path"), Message: message, Line: json.RawMessage(line),
+		}
+	}
+	text := firstString(object, fields...)
+	if text == "" {
+		return Item{}, fmt.Errorf("a JSON object without %q", strings.Join(fields, `" or "`))
+	}
+	return Item{Text: text, Line: json.RawMessage(line)}, nil
+}
+
+func firstString(object map[string]any, keys ...string) string {
+	for _, key := range keys {
+		if s, ok := object[key].(string); ok && s != "" {
+			return s
+		}
+	}
+	return ""
+}
