@@ -2,6 +2,8 @@
 // an archive), fetches it, applies patches, and packs it for a worker.
 package source
 
+import "encoding/json"
+
 // Kind is where a package comes from; the words are ahriman's.
 type Kind string
 
@@ -44,6 +46,19 @@ type Properties struct {
 	URL           string   `json:"url,omitempty"`
 }
 
+// MarshalJSON writes empty lists as such, never as null.
+func (p Properties) MarshalJSON() ([]byte, error) {
+	type plain Properties
+	for _, list := range []*[]string{
+		&p.Depends, &p.MakeDepends, &p.OptDepends, &p.CheckDepends, &p.Groups, &p.Licenses, &p.Provides,
+	} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
+	return json.Marshal(plain(p))
+}
+
 // Package is a package base: what a PKGBUILD builds. Its JSON is the "Package
 // JSON (P)" of ahriman's HTTP API, and what the store keeps.
 type Package struct {
@@ -57,6 +72,6 @@ type Package struct {
 // Patch changes a PKGBUILD before it is built: see "Patches" in the reference.
 // A nil Key is a diff; Value is a string, or a list of strings for an array.
 type Patch struct {
-	Key   *string `json:"key"`
+	Key   *string `json:"key,omitempty"`
 	Value any     `json:"value"`
 }
