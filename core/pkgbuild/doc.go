@@ -1,0 +1,2 @@
+// Package pkgbuild reads the metadata of packages: PKGBUILD and .SRCINFO files.
+package pkgbuild
