@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+
+	"ahriman/cli/ui"
 )
 
 // Env is everything a command has from the process around it. Commands read
@@ -62,3 +64,9 @@ func (s *stdout) Fd() uintptr {
 	}
 	return ^uintptr(0)
 }
+
+// Out is standard output with what it can show: tables and JSON lines.
+func (e *Env) Out() *ui.Output { return ui.New(e.Stdout, e.Getenv) }
+
+// Err is standard error with what it can show: progress and colour.
+func (e *Env) Err() *ui.Output { return ui.New(e.Stderr, e.Getenv) }
