@@ -16,6 +16,7 @@ func (id RepositoryID) String() string { return id.Name + "/" + id.Architecture 
 type Info struct {
 	Name         string // pkgname
 	Base         string // pkgbase; the name when the file has none
+	BaseImplied  bool   // the file has no pkgbase (it is older than pacman 4.2)
 	Version      string // full: [epoch:]pkgver-pkgrel
 	Description  string
 	URL          string

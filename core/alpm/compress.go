@@ -1,0 +1,120 @@
+package alpm
+
+import (
+	"bufio"
+	"bytes"
+	"compress/bzip2"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+	"github.com/ulikunitz/xz"
+)
+
+// Compression is how a package file or a database is packed, named by the
+// last part of its file name.
+type Compression string
+
+// The compressions that are read. Databases are written with Gzip, Zstd, XZ or
+// Uncompressed.
+const (
+	Uncompressed Compression = ""
+	Gzip         Compression = "gz"
+	Bzip2        Compression = "bz2"
+	XZ           Compression = "xz"
+	Zstd         Compression = "zst"
+	LZ4          Compression = "lz4"
+)
+
+// ErrCompression is returned for a compression that cannot be read or written.
+var ErrCompression = errors.New("unsupported compression")
+
+// ParseCompression returns the compression an extension (with or without its
+// dot) or a word stands for; "zstd", "gzip" and "bzip2" are understood too.
+func ParseCompression(s string) (Compression, error) {
+	if len(s) > 0 && s[0] == '.' {
+		s = s[1:]
+	}
+	switch s {
+	case "", "tar":
+		return Uncompressed, nil
+	case "gz", "gzip":
+		return Gzip, nil
+	case "bz2", "bzip2":
+		return Bzip2, nil
+	case "xz":
+		return XZ, nil
+	case "zst", "zstd":
+		return Zstd, nil
+	case "lz4":
+		return LZ4, nil
+	}
+	return "", fmt.Errorf("%w: %q", ErrCompression, s)
+}
+
+// Extension returns what follows ".tar" in a file name: "" or, say, ".zst".
+func (c Compression) Extension() string {
+	if c == Uncompressed {
+		return ""
+	}
+	return "." + string(c)
+}
+
+// zstdWindow is the largest window a zstd frame may ask for, in bytes: what
+// zstd(1) and libarchive accept without being asked (a window log of 27).
+const zstdWindow = 128 << 20
+
+// decompress returns a reader of what r holds unpacked, told by its first
+// bytes as libarchive does, whatever the file is called.
+func decompress(r io.Reader) (io.ReadCloser, error) {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	magic, err := buffered.Peek(6)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}),
+		len(magic) >= 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:4], []byte{0x2a, 0x4d, 0x18}):
+		d, err := zstd.NewReader(buffered, zstd.WithDecoderMaxWindow(zstdWindow), zstd.WithDecoderConcurrency(2))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		return gzip.NewReader(buffered)
+	case bytes.HasPrefix(magic, []byte("BZh")):
+		return io.NopCloser(bzip2.NewReader(buffered)), nil
+	case bytes.HasPrefix(magic, []byte{0xfd, '7', 'z', 'X', 'Z', 0}):
+		d, err := xz.NewReader(buffered)
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(d), nil
+	case bytes.HasPrefix(magic, []byte{0x04, 0x22, 0x4d, 0x18}):
+		return io.NopCloser(lz4.NewReader(buffered)), nil
+	}
+	return io.NopCloser(buffered), nil
+}
+
+// compress returns a writer that packs into w; closing it ends the stream and
+// leaves w open. The same input gives the same bytes.
+func compress(w io.Writer, c Compression) (io.WriteCloser, error) {
+	switch c {
+	case Uncompressed:
+		return nopWriteCloser{w}, nil
+	case Gzip:
+		return gzip.NewWriter(w), nil
+	case Zstd:
+		return zstd.NewWriter(w, zstd.WithEncoderConcurrency(1))
+	case XZ:
+		return xz.NewWriter(w)
+	}
+	return nil, fmt.Errorf("%w for writing: %q", ErrCompression, string(c))
+}
+
+type nopWriteCloser struct{ io.Writer }
+
+func (nopWriteCloser) Close() error { return nil }
