@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ahriman/core/alpm"
+)
+
+// Bounds of what the store keeps. Beyond them the oldest goes.
+const (
+	maxLogLines   = 2_000_000
+	maxLogMessage = 64 << 10 // bytes; the rest of a longer line is cut off
+	maxEvents     = 500_000
+)
+
+// LogLine is one line of a log.
+type LogLine struct {
+	Created float64 // unix seconds
+	Message string
+	Version string // of the package; "<unknown>" before it is known
+	Process string // process_id of who said it
+}
+
+// LogQuery selects log lines; the zero value selects all.
+type LogQuery struct {
+	Version string // empty: any
+	Process string // empty: any
+	Head    bool   // only the first line of each version and process, newest first
+	Limit   int    // 0 or negative: all; else the newest
+	Offset  int    // how many of the newest to leave out first
+}
+
+// AddLogs adds lines to the log of a base, which need not be known yet.
+func (db *DB) AddLogs(ctx context.Context, id alpm.RepositoryID, base string, lines []LogLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	err := db.update(ctx, func(tx *sql.Tx) error {
+		runs := map[LogLine]int64{}
+		for _, line := range lines {
+			runKey := LogLine{Version: line.Version, Process: line.Process}
+			run, ok := runs[runKey]
+			if !ok {
+				var err error
+				if run, err = logRun(ctx, tx, id, base, line); err != nil {
+					return err
+				}
+				runs[runKey] = run
+			}
+			message := strings.ToValidUTF8(line.Message[:min(len(line.Message), maxLogMessage)], "")
+			if _, err := tx.ExecContext(ctx, "INSERT INTO log_lines (run, created, message) VALUES (?, ?, ?)", run, line.Created, message); err != nil {
+				return err
+			}
+		}
+		return boundLogs(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("adding to log of %s of %s: %w", base, id, err)
+	}
+	for _, line := range lines {
+		db.announce(id, Event{Event: EventBuildLog, Object: base, Created: int64(line.Created), Message: line.Message, Data: logData(line)})
+	}
+	return nil
+}
+
+// logRun returns the run that line belongs to, adding it when it is new.
+func logRun(ctx context.Context, tx *sql.Tx, id alpm.RepositoryID, base string, line LogLine) (int64, error) {
+	var run int64
+	err := tx.QueryRowContext(ctx, `INSERT INTO log_runs (repository, base, version, process) VALUES (?, ?, ?, ?)
+		ON CONFLICT (repository, base, version, process) DO UPDATE SET base = excluded.base RETURNING id`,
+		key(id), base, line.Version, line.Process).Scan(&run)
+	return run, err
+}
+
+// boundLogs drops the oldest lines beyond maxLogLines.
+func boundLogs(ctx context.Context, tx *sql.Tx) error {
+	result, err := tx.ExecContext(ctx, "DELETE FROM log_lines WHERE id <= (SELECT max(id) FROM log_lines) - ?", maxLogLines)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "DELETE FROM log_runs WHERE NOT EXISTS (SELECT 1 FROM log_lines WHERE run = log_runs.id)")
+	return err
+}
+
+// Logs returns the lines of a base that q selects, oldest first.
+func (db *DB) Logs(ctx context.Context, id alpm.RepositoryID, base string, q LogQuery) ([]LogLine, error) {
+	if q.Limit <= 0 {
+		q.Limit = -1
+	}
+	from, order := "log_lines l", "l.created DESC, l.id DESC"
+	if q.Head {
+		from = "(SELECT run, min(created) AS created, message, min(id) AS id FROM log_lines GROUP BY run) l"
+	}
+	lines := []LogLine{}
+	err := db.rows(ctx, func(rows *sql.Rows) error {
+		var l LogLine
+		err := rows.Scan(&l.Created, &l.Message, &l.Version, &l.Process)
+		lines = append(lines, l)
+		return err
+	}, `SELECT l.created, l.message, r.version, r.process FROM log_runs r JOIN `+from+` ON l.run = r.id
+		WHERE r.repository = ?1 AND r.base = ?2 AND (?3 = '' OR r.version = ?3) AND (?4 = '' OR r.process = ?4)
+		ORDER BY `+order+` LIMIT ?5 OFFSET ?6`, key(id), base, q.Version, q.Process, q.Limit, max(q.Offset, 0))
+	if err != nil {
+		return nil, fmt.Errorf("reading log of %s of %s: %w", base, id, err)
+	}
+	if !q.Head {
+		slices.Reverse(lines)
+	}
+	return lines, nil
+}
+
+// RemoveLogs removes the log of a base: of one version, or all when it is empty.
+func (db *DB) RemoveLogs(ctx context.Context, id alpm.RepositoryID, base, version string) error {
+	_, err := db.exec(ctx, "DELETE FROM log_runs WHERE repository = ?1 AND base = ?2 AND (?3 = '' OR version = ?3)", key(id), base, version)
+	if err != nil {
+		return fmt.Errorf("removing log of %s of %s: %w", base, id, err)
+	}
+	return nil
+}
+
+// RotateLogs keeps the logs of the last keep processes of each base of a
+// repository; 0 removes all.
+func (db *DB) RotateLogs(ctx context.Context, id alpm.RepositoryID, keep int) error {
+	_, err := db.exec(ctx, `DELETE FROM log_runs WHERE id IN (
+		SELECT r.id FROM log_runs r JOIN (
+			SELECT base, process, row_number() OVER (PARTITION BY base ORDER BY max(id) DESC) AS age
+			FROM log_runs WHERE repository = ?1 GROUP BY base, process
+		) p ON p.base = r.base AND p.process = r.process
+		WHERE r.repository = ?1 AND p.age > ?2)`, key(id), keep)
+	if err != nil {
+		return fmt.Errorf("rotating logs of %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+-- A store as version 1 of the schema wrote it. Never edited.
+PRAGMA journal_mode = WAL;
+
+CREATE TABLE packages (
+    repository TEXT NOT NULL,
+    base       TEXT NOT NULL,
+    package    TEXT NOT NULL CHECK (json_valid(package)),
+    status     TEXT NOT NULL CHECK (status IN ('unknown', 'pending', 'building', 'failed', 'success')),
+    changed    INTEGER NOT NULL,
+    held       INTEGER NOT NULL DEFAULT 0 CHECK (held IN (0, 1)),
+    PRIMARY KEY (repository, base)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE revisions (
+    repository TEXT PRIMARY KEY,
+    revision   INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TRIGGER packages_inserted AFTER INSERT ON packages BEGIN
+    INSERT INTO revisions VALUES (NEW.repository, 1)
+        ON CONFLICT (repository) DO UPDATE SET revision = revision + 1;
+END;
+
+CREATE TRIGGER packages_updated AFTER UPDATE ON packages BEGIN
+    UPDATE revisions SET revision = revision + 1 WHERE repository = NEW.repository;
+END;
+
+CREATE TRIGGER packages_deleted AFTER DELETE ON packages BEGIN
+    UPDATE revisions SET revision = revision + 1 WHERE repository = OLD.repository;
+END;
+
+CREATE TABLE service_status (
+    repository TEXT PRIMARY KEY,
+    status     TEXT NOT NULL CHECK (status IN ('unknown', 'pending', 'building', 'failed', 'success')),
+    changed    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE changes (
+    repository  TEXT NOT NULL,
+    base        TEXT NOT NULL,
+    last_commit TEXT NOT NULL,
+    changes     TEXT NOT NULL,
+    pkgbuild    TEXT NOT NULL,
+    PRIMARY KEY (repository, base)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dependencies (
+    repository TEXT NOT NULL,
+    base       TEXT NOT NULL,
+    paths      TEXT NOT NULL CHECK (json_valid(paths)),
+    PRIMARY KEY (repository, base)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE patches (
+    id    INTEGER PRIMARY KEY,
+    base  TEXT NOT NULL,
+    key   TEXT, -- null: a diff
+    value TEXT NOT NULL CHECK (json_valid(value))
+) STRICT;
+
+CREATE UNIQUE INDEX patches_by_key ON patches (base, ifnull(key, ''));
+
+CREATE TABLE queue (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    repository   TEXT NOT NULL,
+    base         TEXT NOT NULL,
+    package      TEXT NOT NULL CHECK (json_valid(package)),
+    packager     TEXT NOT NULL,
+    increment    INTEGER NOT NULL CHECK (increment IN (0, 1)),
+    refresh      INTEGER NOT NULL CHECK (refresh IN (0, 1)),
+    patches      TEXT NOT NULL CHECK (json_valid(patches)),
+    user         TEXT NOT NULL,
+    requested_us INTEGER NOT NULL,
+    UNIQUE (repository, base)
+) STRICT;
+
+CREATE TABLE owners (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    started_us INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE jobs (
+    id         TEXT PRIMARY KEY,
+    repository TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    arguments  TEXT NOT NULL CHECK (json_valid(arguments)),
+    user       TEXT NOT NULL,
+    owner      INTEGER NOT NULL,
+    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'partial', 'failed', 'interrupted')),
+    created_us INTEGER NOT NULL,
+    started_us INTEGER,
+    ended_us   INTEGER,
+    outcome    TEXT CHECK (outcome IS NULL OR json_valid(outcome)),
+    error      TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX jobs_alive ON jobs (state) WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_by_time ON jobs (created_us);
+
+CREATE TABLE log_runs (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    repository TEXT NOT NULL,
+    base       TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    process    TEXT NOT NULL,
+    UNIQUE (repository, base, version, process)
+) STRICT;
+
+CREATE TABLE log_lines (
+    id      INTEGER PRIMARY KEY,
+    run     INTEGER NOT NULL REFERENCES log_runs (id) ON DELETE CASCADE,
+    created REAL NOT NULL,
+    message TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX log_lines_by_run ON log_lines (run, created);
+
+CREATE TABLE events (
+    id         INTEGER PRIMARY KEY,
+    repository TEXT NOT NULL,
+    event      TEXT NOT NULL,
+    object     TEXT NOT NULL,
+    created    INTEGER NOT NULL,
+    message    TEXT NOT NULL,
+    data       TEXT CHECK (data IS NULL OR json_valid(data))
+) STRICT;
+
+CREATE INDEX events_by_time ON events (repository, created);
+CREATE INDEX events_by_object ON events (repository, object, created);
+
+CREATE TABLE users (
+    name     TEXT PRIMARY KEY,
+    password TEXT NOT NULL,
+    access   TEXT NOT NULL CHECK (access IN ('unauthorized', 'read', 'reporter', 'full')),
+    packager TEXT NOT NULL,
+    key      TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE builds (
+    id         INTEGER PRIMARY KEY,
+    repository TEXT NOT NULL,
+    base       TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    input      TEXT NOT NULL,
+    worker     TEXT NOT NULL,
+    started_us INTEGER NOT NULL,
+    seconds    REAL NOT NULL,
+    success    INTEGER NOT NULL CHECK (success IN (0, 1))
+) STRICT;
+
+CREATE INDEX builds_by_base ON builds (repository, base, id);
+CREATE INDEX builds_by_input ON builds (repository, input) WHERE success = 1;
+
+CREATE TABLE build_outputs (
+    build  INTEGER NOT NULL REFERENCES builds (id) ON DELETE CASCADE,
+    file   TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    size   INTEGER NOT NULL,
+    PRIMARY KEY (build, file)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE workers (
+    identifier TEXT PRIMARY KEY,
+    address    TEXT NOT NULL,
+    seen_us    INTEGER NOT NULL,
+    expires_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO packages VALUES ('aur/x86_64', 'foo', '{"base":"foo","version":"1:2.0-3","remote":{"source":"aur"},"packages":{"foo":{"archive_size":10,"depends":["bar"],"make_depends":[],"opt_depends":[],"check_depends":[],"groups":[],"licenses":[],"provides":[]}}}', 'success', 1795355920, 1);
+INSERT INTO service_status VALUES ('aur/x86_64', 'building', 1795355921);
+INSERT INTO changes VALUES ('aur/x86_64', 'foo', 'abc', 'diff', 'pkgname=foo');
+INSERT INTO dependencies VALUES ('aur/x86_64', 'foo', '{"/usr/lib/libbar.so":["bar"]}');
+INSERT INTO patches (base, key, value) VALUES ('foo', NULL, '"--- a"'), ('foo', 'arch', '["any"]');
+INSERT INTO queue (repository, base, package, packager, increment, refresh, patches, user, requested_us) VALUES ('aur/x86_64', 'new', '{"base":"new","version":"","remote":{"source":"auto"},"packages":{}}', 'me <me@example.org>', 1, 0, '[]', 'ann', 1795355920000000);
+INSERT INTO owners (started_us) VALUES (1795355920000000);
+INSERT INTO jobs VALUES ('6a1c8f5e-0000-4000-8000-000000000001', 'aur/x86_64', 'update', '{}', 'ann', 1, 'running', 1795355920000000, 1795355921000000, NULL, NULL, '');
+INSERT INTO log_runs (repository, base, version, process) VALUES ('aur/x86_64', 'foo', '1:2.0-3', 'p1');
+INSERT INTO log_lines (run, created, message) VALUES (1, 1795355920.25, '==> Making package');
+INSERT INTO events (repository, event, object, created, message, data) VALUES ('aur/x86_64', 'package-updated', 'foo', 1795355920, 'done', '{"took":1.5}');
+INSERT INTO users VALUES ('ann', '$2b$12$hash', 'full', 'Ann <ann@example.org>', 'ABCD');
+INSERT INTO builds (repository, base, version, input, worker, started_us, seconds, success) VALUES ('aur/x86_64', 'foo', '1:2.0-3', 'd1', 'w1', 1795355920000000, 12.5, 1);
+INSERT INTO build_outputs VALUES (1, 'foo-1:2.0-3-any.pkg.tar.zst', 'e3b0', 10);
+INSERT INTO workers VALUES ('w1', 'http://w1:8080', 1795355920000000, 1795355980000000);
+PRAGMA application_id = 1095258701;
+PRAGMA user_version = 1;
