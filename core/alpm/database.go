@@ -43,7 +43,7 @@ type databaseReader struct {
 }
 
 func readDatabase(r io.Reader, limits Limits) ([]Package, error) {
-	packed := &packedReader{r: r}
+	packed := newPackedReader(r, false)
 	unpacked, err := decompress(packed)
 	if err != nil {
 		return nil, malformed(err)

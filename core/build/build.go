@@ -1,5 +1,9 @@
 // Package build turns one package base into package files. Runner is what a
-// worker is, here or elsewhere; Local is the one on this machine.
+// worker is, here or elsewhere; Local is the one on this machine: makepkg in a
+// sandbox of namespaces, or devtools.
+//
+// The sandbox is set up by this program executing itself: a program that uses
+// Local calls SandboxMain before anything else.
 package build
 
 import (
@@ -11,6 +15,9 @@ import (
 
 // ErrLost says that a worker, not the build, is gone: the job may run elsewhere.
 var ErrLost = errors.New("worker lost")
+
+// ErrCancelled is what Attach returns for a job that Cancel ended.
+var ErrCancelled = errors.New("build cancelled")
 
 // ErrUnknownJob is returned by Attach and Cancel for an id never started.
 var ErrUnknownJob = errors.New("unknown job")
@@ -32,9 +39,13 @@ type Job struct {
 	Architecture string   // CARCH
 	Source       string   // directory that holds the PKGBUILD, already patched; never written to
 	Packager     string   // PACKAGER; empty: the configuration's
-	Dependencies []string // package files to lay into the build's root, in order
+	Dependencies []string // package files to lay into the build's root; of two that hold one path the first wins
 	SourceDate   int64    // SOURCE_DATE_EPOCH, unix seconds; 0: now
-	Lease        time.Duration
+
+	// Lease ends the build once nobody has asked for it for so long: neither
+	// Start for its id nor an Attach that is still going on. The job is then
+	// lost, not failed. 0: no lease.
+	Lease time.Duration
 }
 
 // Result is what a finished build gave.
@@ -48,11 +59,15 @@ type Result struct {
 // Runner builds jobs. Implementations must be safe for concurrent use and must
 // pass the suite in buildtest.
 type Runner interface {
-	// Start begins the job and returns; starting an id again changes nothing.
+	// Start begins the job and returns; starting an id again changes nothing
+	// but renews its lease. The build outlives ctx.
 	Start(ctx context.Context, job Job) error
 	// Attach copies the job's log to w from its beginning and returns when the
-	// build has ended: a Result, a *Failure, or an error that is ErrLost.
+	// build has ended: a Result, a *Failure, ErrCancelled, or an error that is
+	// ErrLost. When ctx ends first it returns ctx's error and the build goes on.
+	// It may be called any number of times, also after the end.
 	Attach(ctx context.Context, id string, w io.Writer) (*Result, error)
 	// Cancel ends the job; when it returns, no process of the build is left.
+	// Cancelling a job that has ended changes nothing.
 	Cancel(ctx context.Context, id string) error
 }

@@ -1,0 +1,64 @@
+package build
+
+import (
+	"context"
+	"os/user"
+	"path/filepath"
+	"strconv"
+)
+
+// devtools builds with archbuild, which makes its own chroot and installs what
+// the package depends on there.
+func (j *job) devtools(ctx context.Context) error {
+	l := j.local
+	dirs := below(j.dir)
+	args := j.archbuild()
+	if _, err := find(args[0], buildPath()); err != nil {
+		return err
+	}
+	packager := j.spec.Packager
+	if packager == "" {
+		packager = l.config.Packager
+	}
+	// Keys that sources are signed with are in the keyring of who builds.
+	if entry, err := user.LookupId(strconv.Itoa(l.who.uid)); err == nil {
+		dirs.home = entry.HomeDir
+	}
+	environ := append(j.environ(dirs), "PKGDEST="+dirs.pkgdest, "SRCDEST="+dirs.srcdest, "PKGEXT=.pkg.tar.zst", "MAKEFLAGS="+l.config.makeFlags())
+	if packager != "" {
+		environ = append(environ, "PACKAGER="+packager)
+	}
+	// Its own caller gives it sudo, so it cannot run without privileges to
+	// gain: it is only watched over.
+	run := &launch{
+		spec: sandboxSpec{Mode: modeSupervise, Scratch: j.dir, Layers: l.layers(), Privileges: true, UID: l.who.uid, GID: l.who.gid, Dir: dirs.startdir, Environ: environ, Commands: []command{{Args: args}}},
+		who:  l.who, output: j.log,
+	}
+	report, err := run.run(ctx)
+	if err != nil {
+		return err
+	}
+	if reason := report.describe(args); reason != "" {
+		return j.failed("%s", reason)
+	}
+	return nil
+}
+
+// archbuild returns the command line of devtools: archbuild's flags, then those
+// of makechrootpkg, then makepkg's.
+func (j *job) archbuild() []string {
+	config := j.local.config
+	args := []string{config.ArchbuildCommand}
+	if config.Chroot != "" {
+		args = append(args, "-r", config.Chroot)
+	}
+	args = append(append(args, config.ArchbuildFlags...), "--")
+	for _, file := range j.spec.Dependencies {
+		if absolute, err := filepath.Abs(file); err == nil {
+			file = absolute
+		}
+		args = append(args, "-I", file)
+	}
+	args = append(append(args, config.MakechrootpkgFlags...), "--")
+	return append(args, config.MakepkgFlags...)
+}

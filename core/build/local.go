@@ -1,0 +1,209 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+// keptJobs is how many ended jobs a Local remembers.
+const keptJobs = 1024
+
+// Local builds on this machine. It must be closed.
+type Local struct {
+	config   Config
+	who      identity
+	dir      string   // scratch directory of this Local
+	lock     *os.File // held while dir is in use
+	isolated func(context.Context) error
+
+	mu     sync.Mutex
+	jobs   map[string]*job
+	ended  []string // ids, oldest first
+	closed bool
+	wait   sync.WaitGroup
+}
+
+var _ Runner = (*Local)(nil)
+
+// NewLocal returns a Runner that builds on this machine. It finds out who
+// builds: the error is ErrRoot when that would be root.
+func NewLocal(config Config) (*Local, error) {
+	config, err := config.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	who, err := config.builder()
+	if err != nil {
+		return nil, err
+	}
+	dir, lock, err := openScratch(config.Scratch, who)
+	if err != nil {
+		return nil, err
+	}
+	if config.Output == "" {
+		config.Output = dir + "/output"
+	}
+	l := &Local{config: config, who: who, dir: dir, lock: lock, jobs: map[string]*job{}}
+	l.isolated = onceFor(l.probe)
+	return l, nil
+}
+
+// onceFor calls f once and remembers its answer, unless ctx ended meanwhile.
+func onceFor(f func(context.Context) error) func(context.Context) error {
+	var mu sync.Mutex
+	var done bool
+	var answer error
+	return func(ctx context.Context) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !done {
+			answer = f(ctx)
+			done = ctx.Err() == nil
+		}
+		return answer
+	}
+}
+
+// Close cancels all jobs, waits for them, and removes the scratch directory.
+func (l *Local) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	for _, j := range l.jobs {
+		j.cancel(ErrCancelled)
+	}
+	l.mu.Unlock()
+	l.wait.Wait()
+	defer l.lock.Close()
+	return removeTree(l.dir, l.who)
+}
+
+// Isolation says how builds are kept apart from the machine: "namespaces", or
+// "none" with the reason.
+func (l *Local) Isolation(ctx context.Context) (string, error) {
+	if err := l.isolated(ctx); err != nil {
+		return "none", err
+	}
+	return "namespaces", nil
+}
+
+// Start implements Runner.
+func (l *Local) Start(ctx context.Context, spec Job) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if spec.ID == "" || spec.Base == "" || spec.Architecture == "" || spec.Source == "" {
+		return errors.New("starting a build: a job needs an id, a base, an architecture and a source")
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return errors.New("starting a build: the runner is closed")
+	}
+	if j, ok := l.jobs[spec.ID]; ok {
+		j.renew()
+		return nil
+	}
+	j, err := newJob(l, spec)
+	if err != nil {
+		return fmt.Errorf("starting build of %s: %w", spec.Base, err)
+	}
+	l.jobs[spec.ID] = j
+	l.wait.Go(func() {
+		j.run()
+		l.retire(spec.ID)
+	})
+	return nil
+}
+
+// retire remembers that a job has ended, and forgets the oldest of too many.
+func (l *Local) retire(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = append(l.ended, id)
+	for len(l.ended) > keptJobs {
+		l.jobs[l.ended[0]].log.file.Close()
+		delete(l.jobs, l.ended[0])
+		l.ended = l.ended[1:]
+	}
+}
+
+// find returns the job of an id.
+func (l *Local) find(id string) (*job, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if j, ok := l.jobs[id]; ok {
+		return j, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrUnknownJob, id)
+}
+
+// Attach implements Runner.
+func (l *Local) Attach(ctx context.Context, id string, w io.Writer) (*Result, error) {
+	j, err := l.find(id)
+	if err != nil {
+		return nil, err
+	}
+	defer j.hold()()
+	if err := j.log.copyTo(ctx, w); err != nil {
+		return nil, err
+	}
+	select {
+	case <-j.done:
+		return j.result, j.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Cancel implements Runner.
+func (l *Local) Cancel(ctx context.Context, id string) error {
+	j, err := l.find(id)
+	if err != nil {
+		return err
+	}
+	j.cancel(ErrCancelled)
+	select {
+	case <-j.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// probe finds out whether the kernel lets us build in namespaces.
+func (l *Local) probe(ctx context.Context) error {
+	if l.config.NoNamespaces {
+		return errors.New("turned off")
+	}
+	ctx, stop := context.WithTimeout(ctx, 30*time.Second)
+	defer stop()
+	dir, err := os.MkdirTemp(l.dir, "probe-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = removeTree(dir, l.who) }()
+	if err := makeJobDirectories(dir, l.who); err != nil {
+		return err
+	}
+	if err := os.WriteFile(below(dir).conf, nil, 0o644); err != nil {
+		return err
+	}
+	run := &launch{
+		spec:   sandboxSpec{Mode: modeProbe, Scratch: dir, Layers: l.layers(), UID: l.who.uid, GID: l.who.gid, Dir: "/", Environ: buildPath(), Commands: []command{{Args: []string{"true"}}}},
+		who:    l.who,
+		output: io.Discard,
+	}
+	report, err := run.run(ctx)
+	if err == nil && (report.Status != 0 || report.Signal != 0) {
+		err = errors.New(report.describe([]string{"true"}))
+	}
+	return err
+}
+
+// layers is where this Local keeps unpacked packages.
+func (l *Local) layers() string { return l.dir + "/layers" }

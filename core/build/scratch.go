@@ -1,0 +1,232 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// scratchPrefix begins the names of the directories that Locals work in.
+const scratchPrefix = "ahriman-build-"
+
+// openScratch makes a directory below base that is locked while this process
+// lives, and removes those that dead processes left there.
+func openScratch(base string, who identity) (string, *os.File, error) {
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return "", nil, fmt.Errorf("creating scratch directory: %w", err)
+	}
+	if err := reachable(base, who); err != nil {
+		return "", nil, err
+	}
+	sweep(base, who)
+	dir, err := os.MkdirTemp(base, scratchPrefix)
+	if err != nil {
+		return "", nil, fmt.Errorf("creating scratch directory: %w", err)
+	}
+	lock, err := os.Open(dir)
+	if err == nil {
+		err = unix.Flock(int(lock.Fd()), unix.LOCK_SH)
+	}
+	// Others need to pass, as the build's user does, but not to look.
+	if err == nil {
+		err = os.Chmod(dir, 0o711)
+	}
+	if err == nil {
+		err = makeDir(filepath.Join(dir, "layers"), 0o755, who)
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("preparing scratch directory: %w", err)
+	}
+	return dir, lock, nil
+}
+
+// reachable reports whether who builds may pass through all directories down to
+// base. Only root can build as somebody else.
+func reachable(base string, who identity) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	base, err := filepath.Abs(base)
+	if err == nil {
+		base, err = filepath.EvalSymlinks(base)
+	}
+	for dir := base; err == nil && dir != "/"; dir = filepath.Dir(dir) {
+		var info fs.FileInfo
+		if info, err = os.Stat(dir); err != nil {
+			break
+		}
+		stat, bit := info.Sys().(*syscall.Stat_t), fs.FileMode(0o001)
+		switch {
+		case int(stat.Uid) == who.uid:
+			bit = 0o100
+		case int(stat.Gid) == who.gid:
+			bit = 0o010
+		}
+		if info.Mode()&bit == 0 {
+			return fmt.Errorf("scratch directory %s: uid %d, which builds, may not enter %s", base, who.uid, dir)
+		}
+	}
+	return err
+}
+
+// sweep removes scratch directories whose process is gone.
+func sweep(base string, who identity) {
+	old, err := filepath.Glob(filepath.Join(base, scratchPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range old {
+		info, err := os.Lstat(dir)
+		// A young one may not be locked yet.
+		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < time.Minute ||
+			int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+			continue
+		}
+		lock, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
+		if err != nil {
+			continue
+		}
+		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+			_ = removeTree(dir, who)
+		}
+		lock.Close()
+	}
+}
+
+// makeDir makes a directory that belongs to who builds.
+func makeDir(path string, mode fs.FileMode, who identity) error {
+	if err := os.Mkdir(path, mode); err != nil {
+		return err
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return err
+	}
+	return own(path, who)
+}
+
+// own gives path to who builds, which only root can and has to.
+func own(path string, who identity) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return os.Lchown(path, who.uid, who.gid)
+}
+
+// removeTree removes what a build left, however hostile: directories without
+// permissions or deeper than a process may open.
+func removeTree(dir string, who identity) error {
+	if err := os.RemoveAll(dir); err == nil {
+		return nil
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 10*time.Minute)
+	defer stop()
+	for _, args := range [][]string{{"chmod", "-R", "u+rwX", "--", dir}, {"rm", "-rf", "--", dir}} {
+		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+		cmd.Env = []string{"PATH=/usr/bin:/bin"}
+		// Its errors show in what is left.
+		_ = cmd.Run()
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("removing scratch directory: %w", err)
+	}
+	return nil
+}
+
+// Limits on a source directory.
+const (
+	maxSourceBytes = 8 << 30
+	maxSourceFiles = 100_000
+)
+
+// copySource copies a source directory to target for who builds. What makepkg
+// or git keep beside a PKGBUILD (src, pkg, .git) stays behind; links are copied
+// as links.
+func copySource(ctx context.Context, source, target string, who identity) error {
+	var files int
+	var size int64
+	return filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(source, path)
+		if err != nil {
+			return err
+		}
+		destination := filepath.Join(target, relative)
+		if files++; files > maxSourceFiles {
+			return fmt.Errorf("more than %d files in %s", maxSourceFiles, source)
+		}
+		switch {
+		case relative == ".":
+			return nil
+		case entry.IsDir():
+			if relative == ".git" || relative == "src" || relative == "pkg" {
+				return fs.SkipDir
+			}
+			return makeDir(destination, 0o755, who)
+		case entry.Type()&fs.ModeSymlink != 0:
+			link, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			if err := os.Symlink(link, destination); err != nil {
+				return err
+			}
+			return own(destination, who)
+		case entry.Type().IsRegular():
+			n, err := copyFile(path, destination, maxSourceBytes-size, who)
+			size += n
+			return err
+		}
+		return nil
+	})
+}
+
+// errTooLarge says that a source directory is larger than maxSourceBytes.
+var errTooLarge = errors.New("sources too large")
+
+// copyFile copies a regular file of at most limit bytes.
+func copyFile(source, target string, limit int64, who identity) (int64, error) {
+	in, err := os.OpenFile(source, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return 0, err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return 0, fmt.Errorf("%s is no regular file", source)
+	}
+	if info.Size() > limit {
+		return 0, fmt.Errorf("%w: %s", errTooLarge, source)
+	}
+	out, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o600)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(out, io.LimitReader(in, limit))
+	if closeErr := out.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = own(target, who)
+	}
+	if err == nil {
+		err = os.Chtimes(target, info.ModTime(), info.ModTime())
+	}
+	return n, err
+}
