@@ -1,0 +1,85 @@
+package httpclient
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"ahriman/transport/api"
+)
+
+// Error is a call that did not succeed. It unwraps to what the node said (an
+// *api.Error or *api.Conflict) or to the network's error. It never holds
+// credentials.
+type Error struct {
+	What    string // what was being done
+	Address string // of the node
+	Err     error
+	hint    string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("%s: %s: %s", e.What, e.Address, e.Err) }
+
+// Unwrap returns what went wrong.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Hint says what to do about it; it may be empty.
+func (e *Error) Hint() string { return e.hint }
+
+// moved is a redirect, which is not followed.
+type moved struct {
+	to     string
+	status int
+}
+
+func (m *moved) Error() string {
+	return fmt.Sprintf("%d %s to %s", m.status, http.StatusText(m.status), m.to)
+}
+
+// explain makes the error a person reads.
+func (c *Client) explain(call call, err error) error {
+	e := &Error{What: call.what, Address: c.address, Err: err}
+	if r, ok := errors.AsType[*refused](err); ok {
+		e.Err = r.error
+	}
+	e.hint = c.hint(call, err)
+	return e
+}
+
+func (c *Client) hint(call call, err error) string {
+	var unknownCA x509.UnknownAuthorityError
+	op, isOp := errors.AsType[*net.OpError](err)
+	_, isMoved := errors.AsType[*moved](err)
+	switch {
+	case isMoved:
+		return "put the address it redirects to into the configuration"
+	case errors.Is(err, api.ErrUnauthorized):
+		return c.loginHint()
+	case errors.Is(err, api.ErrForbidden):
+		return fmt.Sprintf("the user %s there needs more access; see ahriman user-add --help", c.config.Username)
+	case errors.Is(err, api.ErrConflict):
+		return "a file name never changes its bytes: raise pkgrel and build again"
+	case call.form != nil && errors.Is(err, api.ErrNotFound):
+		return "the node takes uploads only with web.enable_archive_upload = yes"
+	case isOp && op.Op == "dial":
+		return "is ahriman web running there, and is the address right?"
+	case errors.As(err, &unknownCA):
+		return "add the certificate's authority to this machine's trusted ones"
+	}
+	return ""
+}
+
+func (c *Client) loginHint() string {
+	switch {
+	case c.config.Token != "":
+		return "the node does not know this token (status.token)"
+	case c.config.Username == "":
+		return "set status.username and status.password"
+	}
+	if refusal := c.loginRefusal(); refusal != nil {
+		return fmt.Sprintf("the log-in of %s was refused (%s): check status.username and status.password", c.config.Username, refusal)
+	}
+	return fmt.Sprintf("the node does not accept the session of %s", c.config.Username)
+}
