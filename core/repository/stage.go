@@ -1,0 +1,289 @@
+package repository
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"ahriman/core/alpm"
+	"ahriman/core/internal/durable"
+)
+
+// maxSignature is the largest signature pacman reads, in bytes.
+const maxSignature = 16 << 10
+
+// intentName lists, in a staging directory, the pool files that the run may
+// have put in place: what a killed run had not published is found through it.
+const intentName = ".intent"
+
+// staging is a directory inside the pool where one run keeps the files it is
+// about to add. The run holds a lock on it, which tells it from a dead one's.
+type staging struct {
+	dir  string
+	lock *os.File
+}
+
+// staged is a package file in a staging directory: on disk, read, verified.
+type staged struct {
+	path   string // in the staging directory, under its published name
+	source string // as the caller named it
+	moved  bool   // source is in Waiting() and goes away once published
+	pkg    *alpm.Package
+}
+
+func (s *staged) signed() bool { return len(s.pkg.Signature) > 0 }
+
+// stage takes package files in, outside the writers' lock: nothing that takes
+// long is left to be done under it.
+func (r *Repository) stage(ctx context.Context, paths []string) (*staging, []*staged, error) {
+	if len(paths) == 0 {
+		return nil, nil, nil
+	}
+	if err := durable.Mkdir(r.incoming()); err != nil {
+		return nil, nil, fmt.Errorf("staging: %w", err)
+	}
+	area, err := newStaging(r.incoming())
+	if err != nil {
+		return nil, nil, fmt.Errorf("staging: %w", err)
+	}
+	files := make([]*staged, len(paths))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.workers)
+	names := make(map[string]string, len(paths))
+	for i, path := range paths {
+		name := alpm.SafeFileName(filepath.Base(path))
+		if other, taken := names[name]; taken && other != path {
+			group.Go(func() error {
+				return &FileError{path, fmt.Errorf("%s would be published under the same name", other)}
+			})
+			break
+		} else if taken {
+			continue
+		}
+		names[name] = path
+		take := func() (err error) {
+			files[i], err = r.take(ctx, area, path, name)
+			return err
+		}
+		if r.workers == 1 { // in this thread, which tests watch
+			if err = take(); err != nil {
+				break
+			}
+			continue
+		}
+		group.Go(take)
+	}
+	if err := errors.Join(err, group.Wait()); err != nil {
+		area.discard()
+		return nil, nil, err
+	}
+	present := files[:0]
+	for _, file := range files {
+		if file != nil {
+			present = append(present, file)
+		}
+	}
+	return area, present, nil
+}
+
+// newStaging makes a directory and locks it. Between the two another run may
+// have taken it for a leftover, so it looks again.
+func newStaging(parent string) (*staging, error) {
+	for {
+		dir := filepath.Join(parent, rand.Text()[:12])
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return nil, err
+		}
+		lock, err := lockStaging(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, err
+		}
+		if err == nil {
+			if _, err = os.Lstat(dir); err == nil {
+				return &staging{dir, lock}, nil
+			}
+			lock.Close()
+		}
+	}
+}
+
+// lockStaging fails with EWOULDBLOCK when a living run holds the directory.
+func lockStaging(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (s *staging) discard() error {
+	if s == nil {
+		return nil
+	}
+	defer s.lock.Close()
+	return os.RemoveAll(s.dir)
+}
+
+// take brings one package file and its signature into the staging directory,
+// makes them last, and reads the package there: what is read is what will be
+// published, whatever happens to the source meanwhile.
+func (r *Repository) take(ctx context.Context, area *staging, source, name string) (*staged, error) {
+	file := &staged{
+		path:   filepath.Join(area.dir, name),
+		source: source,
+		moved:  r.isWaiting(source),
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := takeFile(ctx, source, file.path, file.moved); err != nil {
+		return nil, fmt.Errorf("adding %s: %w", source, err)
+	}
+	if err := takeSignature(source+".sig", file.path+".sig"); err != nil {
+		return nil, fmt.Errorf("adding %s: %w", source, err)
+	}
+	pkg, err := alpm.OpenPackage(file.path)
+	if err != nil {
+		return nil, &FileError{source, err}
+	}
+	file.pkg = pkg
+	if err := r.check(pkg); err != nil {
+		return nil, &FileError{source, err}
+	}
+	return file, nil
+}
+
+func (r *Repository) isWaiting(path string) bool {
+	absolute, err := filepath.Abs(path)
+	return err == nil && filepath.Dir(absolute) == r.Waiting()
+}
+
+// check refuses what must not get into a path, or into this repository.
+func (r *Repository) check(pkg *alpm.Package) error {
+	if err := pkg.CheckFileName(); err != nil {
+		return err
+	}
+	if err := alpm.CheckName(pkg.Base); err != nil {
+		return fmt.Errorf("base: %w", err)
+	}
+	if arch := pkg.Architecture; arch != "any" && arch != r.options.ID.Architecture {
+		return fmt.Errorf("it is for %s, the repository for %s", arch, r.options.ID.Architecture)
+	}
+	return nil
+}
+
+// takeFile links a file that is ours to move, and copies any other: makepkg
+// writes into the file it made last time.
+func takeFile(ctx context.Context, source, path string, link bool) error {
+	src, err := openRegular(source)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	if link && os.Link(source, path) == nil {
+		if err := os.Chmod(path, 0o644); err != nil {
+			return err
+		}
+		return durable.Sync(path)
+	}
+	dst, err := create(path)
+	if err != nil {
+		return err
+	}
+	defer dst.Close()
+	if err := durable.Copy(ctx, dst, src); err != nil {
+		return err
+	}
+	return dst.Sync()
+}
+
+func takeSignature(source, path string) error {
+	src, err := openRegular(source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	signature, err := io.ReadAll(io.LimitReader(src, maxSignature+1))
+	if err != nil {
+		return err
+	}
+	if len(signature) > maxSignature {
+		return fmt.Errorf("its signature is longer than %d bytes", maxSignature)
+	}
+	return writeSync(path, signature)
+}
+
+// openRegular opens a file that is one: opening a named pipe would wait.
+func openRegular(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// create makes a new file that everyone may read, whatever the umask.
+func create(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// writeSync writes a file inside a directory that no one else knows yet.
+func writeSync(path string, data []byte) error {
+	f, err := create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// intend records which pool files the run is about to put in place.
+func (s *staging) intend(names []string) error {
+	if err := writeSync(filepath.Join(s.dir, intentName), []byte(strings.Join(names, "\n"))); err != nil {
+		return fmt.Errorf("staging: %w", err)
+	}
+	return durable.SyncDir(s.dir)
+}
+
+func (s *staging) intended() ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(s.dir, intentName))
+	if errors.Is(err, fs.ErrNotExist) || len(data) == 0 {
+		return nil, nil
+	}
+	return strings.Split(string(data), "\n"), err
+}
