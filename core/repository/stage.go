@@ -193,7 +193,7 @@ func takeFile(ctx context.Context, source, path string, link bool) error {
 		return err
 	}
 	defer src.Close()
-	if link && os.Link(source, path) == nil {
+	if link && linkSame(source, path, src) {
 		if err := os.Chmod(path, 0o644); err != nil {
 			return err
 		}
@@ -208,6 +208,21 @@ func takeFile(ctx context.Context, source, path string, link bool) error {
 		return err
 	}
 	return dst.Sync()
+}
+
+// linkSame makes path a second name of the open file that source names. It
+// fails across file systems, and when source is a link or was replaced.
+func linkSame(source, path string, src *os.File) bool {
+	if os.Link(source, path) != nil {
+		return false
+	}
+	want, err := src.Stat()
+	got, err2 := os.Lstat(path)
+	if err == nil && err2 == nil && os.SameFile(want, got) {
+		return true
+	}
+	os.Remove(path)
+	return false
 }
 
 func takeSignature(source, path string) error {
@@ -274,16 +289,25 @@ func writeSync(path string, data []byte) error {
 
 // intend records which pool files the run is about to put in place.
 func (s *staging) intend(names []string) error {
-	if err := writeSync(filepath.Join(s.dir, intentName), []byte(strings.Join(names, "\n"))); err != nil {
+	text := strings.Join(names, "\n") + "\n"
+	if err := writeSync(filepath.Join(s.dir, intentName), []byte(text)); err != nil {
 		return fmt.Errorf("staging: %w", err)
 	}
 	return durable.SyncDir(s.dir)
 }
 
-func (s *staging) intended() ([]string, error) {
-	data, err := os.ReadFile(filepath.Join(s.dir, intentName))
-	if errors.Is(err, fs.ErrNotExist) || len(data) == 0 {
+// intended reads what a run recorded; a line that was not written to its end
+// does not count.
+func intended(dir string) ([]string, error) {
+	data, err := os.ReadFile(filepath.Join(dir, intentName))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return strings.Split(string(data), "\n"), err
+	var names []string
+	for line := range strings.Lines(string(data)) {
+		if name, whole := strings.CutSuffix(line, "\n"); whole && filepath.IsLocal(name) {
+			names = append(names, name)
+		}
+	}
+	return names, err
 }
