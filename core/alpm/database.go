@@ -43,7 +43,7 @@ type databaseReader struct {
 }
 
 func readDatabase(r io.Reader, limits Limits) ([]Package, error) {
-	packed := newPackedReader(r, false)
+	packed := &packedReader{r: r}
 	unpacked, err := decompress(packed)
 	if err != nil {
 		return nil, malformed(err)

@@ -16,18 +16,33 @@ import (
 // State is where a job stands.
 type State string
 
-// The states of a job. The last four are ends: a job in one stays there.
+// The states of a job. All but the first two are ends: a job in one stays there.
 const (
 	Queued      State = "queued"
 	Running     State = "running"
 	Succeeded   State = "succeeded"
 	Partial     State = "partial" // some packages failed
 	JobFailed   State = "failed"
+	Cancelled   State = "cancelled"
 	Interrupted State = "interrupted" // the process that had it is gone
 )
 
 // Ended says whether a job in s has come to its end.
 func (s State) Ended() bool { return s != Queued && s != Running }
+
+// Outcome is what came of a job, base by base. Its JSON has the names of the
+// API's process answer.
+type Outcome struct {
+	Updated  []string  `json:"updated,omitempty"`  // bases published or removed
+	Failed   []Failure `json:"failed,omitempty"`   // bases that failed
+	Warnings []string  `json:"warnings,omitempty"` // for a person
+}
+
+// Failure is a base that failed.
+type Failure struct {
+	Base   string `json:"base"`
+	Reason string `json:"reason"`
+}
 
 // Job is a piece of work that someone asked for.
 type Job struct {
@@ -38,10 +53,10 @@ type Job struct {
 	User       string          // who asked; empty: unknown
 	State      State
 	Created    time.Time
-	Started    time.Time       // zero while queued
-	Ended      time.Time       // zero until it has ended
-	Outcome    json.RawMessage // what came of it, for programs; nil without
-	Error      string          // why it did not succeed, for people
+	Started    time.Time // zero while queued
+	Ended      time.Time // zero until it has ended
+	Outcome    Outcome   // what came of it so far
+	Error      string    // why it did not succeed, for people
 }
 
 // CreateJob stores a new job in state Queued, owned by this process, and
@@ -72,20 +87,16 @@ func (db *DB) StartJob(ctx context.Context, id string) error {
 		Running, microseconds(db.now()), id)
 }
 
-// EndJob says how a job ended: state must be an end. outcome is stored as JSON,
-// nil as none; failure is the text for people, empty without one. The first end
-// of a job counts; a second is ErrUnknownJob.
-func (db *DB) EndJob(ctx context.Context, id string, state State, outcome any, failure string) error {
-	var text sql.NullString
-	if outcome != nil {
-		b, err := json.Marshal(outcome)
-		if err != nil {
-			return fmt.Errorf("ending job %s: %w", id, err)
-		}
-		text = sql.NullString{String: string(b), Valid: true}
+// EndJob says how a job ended: state must be an end, failure is the text for
+// people, empty without one. The first end of a job counts; a second is
+// ErrUnknownJob.
+func (db *DB) EndJob(ctx context.Context, id string, state State, outcome Outcome, failure string) error {
+	text, err := json.Marshal(outcome)
+	if err != nil {
+		return fmt.Errorf("ending job %s: %w", id, err)
 	}
 	return db.moveJob(ctx, id, "ending", "UPDATE jobs SET state = ?, ended_us = ?, outcome = ?, error = ? WHERE id = ? AND state IN ('queued', 'running')",
-		state, microseconds(db.now()), text, failure, id)
+		state, microseconds(db.now()), string(text), failure, id)
 }
 
 func (db *DB) moveJob(ctx context.Context, id, doing, statement string, args ...any) error {
@@ -103,9 +114,8 @@ func (db *DB) moveJob(ctx context.Context, id, doing, statement string, args ...
 const jobColumns = "id, repository, kind, arguments, user, state, created_us, started_us, ended_us, outcome, error, owner"
 
 func scanJob(scan func(...any) error) (job Job, owner int64, err error) {
-	var repository, arguments string
+	var repository, arguments, outcome string
 	var created, started, ended sql.NullInt64
-	var outcome sql.NullString
 	err = scan(&job.ID, &repository, &job.Kind, &arguments, &job.User, &job.State, &created, &started, &ended, &outcome, &job.Error, &owner)
 	if err != nil {
 		return job, owner, err
@@ -113,10 +123,8 @@ func scanJob(scan func(...any) error) (job Job, owner int64, err error) {
 	job.Repository = repositoryID(repository)
 	job.Arguments = json.RawMessage(arguments)
 	job.Created, job.Started, job.Ended = fromMicroseconds(created), fromMicroseconds(started), fromMicroseconds(ended)
-	if outcome.Valid {
-		job.Outcome = json.RawMessage(outcome.String)
-	}
-	return job, owner, nil
+	err = json.Unmarshal([]byte(outcome), &job.Outcome)
+	return job, owner, err
 }
 
 // Job returns a job, or ErrUnknownJob.
@@ -189,4 +197,41 @@ func (db *DB) TrimJobs(ctx context.Context, keep int) error {
 		return fmt.Errorf("trimming jobs: %w", err)
 	}
 	return nil
+}
+
+// AddWarning leaves a message for the outcome of the repository's next update,
+// such as an upload that was left out. The same message stands once.
+func (db *DB) AddWarning(ctx context.Context, id alpm.RepositoryID, message string) error {
+	if _, err := db.exec(ctx, "INSERT OR IGNORE INTO warnings (repository, message) VALUES (?, ?)", key(id), message); err != nil {
+		return fmt.Errorf("storing warning of %s: %w", id, err)
+	}
+	return nil
+}
+
+// TakeWarnings returns the messages that wait, oldest first, and removes them.
+func (db *DB) TakeWarnings(ctx context.Context, id alpm.RepositoryID) ([]string, error) {
+	messages := []string{}
+	err := db.update(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT message FROM warnings WHERE repository = ? ORDER BY id", key(id))
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var message string
+			if err := rows.Scan(&message); err != nil {
+				return err
+			}
+			messages = append(messages, message)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM warnings WHERE repository = ?", key(id))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("taking warnings of %s: %w", id, err)
+	}
+	return messages, nil
 }

@@ -174,21 +174,10 @@ func (db *DB) RemovePackage(ctx context.Context, id alpm.RepositoryID, base stri
 	return nil
 }
 
-// normalise makes lists of p that are missing empty ones, since the API shows
-// lists always.
+// normalise makes a missing map an empty one, since the API shows it always.
 func normalise(p source.Package) source.Package {
-	packages := make(map[string]source.Properties, len(p.Packages))
-	for name, properties := range p.Packages {
-		for _, list := range []*[]string{
-			&properties.Depends, &properties.MakeDepends, &properties.OptDepends, &properties.CheckDepends,
-			&properties.Groups, &properties.Licenses, &properties.Provides,
-		} {
-			if *list == nil {
-				*list = []string{}
-			}
-		}
-		packages[name] = properties
+	if p.Packages == nil {
+		p.Packages = map[string]source.Properties{}
 	}
-	p.Packages = packages
 	return p
 }

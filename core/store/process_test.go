@@ -61,7 +61,7 @@ func writeOnce(path, name string, i int) error {
 		db.AddEvent(ctx, aur, Event{Event: EventPackageUpdated, Object: base}),
 		func() error { _, err := db.Packages(ctx, aur); return err }(),
 		func() error { _, err := db.RecoverJobs(ctx); return err }(),
-		db.EndJob(ctx, job.ID, Succeeded, nil, ""),
+		db.EndJob(ctx, job.ID, Succeeded, Outcome{}, ""),
 	)
 }
 

@@ -55,8 +55,8 @@ func TestPackages(t *testing.T) {
 	}
 	got, err := db.Packages(ctx, aur)
 	check(t, "packages", got, []Record{
-		{normalise(pkg("a", "2-1")), Pending, 1795305600, true},
-		{normalise(pkg("b", "1-1")), Unknown, 1795305600, false},
+		{stored(pkg("a", "2-1")), Pending, 1795305600, true},
+		{stored(pkg("b", "1-1")), Unknown, 1795305600, false},
 	}, err)
 	one, err := db.Package(ctx, aur, "a")
 	check(t, "package", one, got[0], err)
@@ -168,14 +168,14 @@ func TestJobs(t *testing.T) {
 	if err := db.StartJob(ctx, job.ID); !errors.Is(err, ErrUnknownJob) {
 		t.Errorf("started twice: %v", err)
 	}
-	check(t, "end", nil, nil, db.EndJob(ctx, job.ID, Partial, map[string]int{"failed": 1}, "1 package failed"))
-	if err := db.EndJob(ctx, job.ID, Succeeded, nil, ""); !errors.Is(err, ErrUnknownJob) {
+	check(t, "end", nil, nil, db.EndJob(ctx, job.ID, Partial, Outcome{Updated: []string{"a"}, Failed: []Failure{{"b", "makepkg: exit status 4"}}}, "1 package failed"))
+	if err := db.EndJob(ctx, job.ID, Succeeded, Outcome{}, ""); !errors.Is(err, ErrUnknownJob) {
 		t.Errorf("ended twice: %v", err)
 	}
 	got, err := db.Job(ctx, job.ID)
 	want := job
 	want.State, want.Started, want.Ended = Partial, db.now(), db.now()
-	want.Outcome, want.Error = json.RawMessage(`{"failed":1}`), "1 package failed"
+	want.Outcome, want.Error = Outcome{Updated: []string{"a"}, Failed: []Failure{{"b", "makepkg: exit status 4"}}}, "1 package failed"
 	check(t, "job", got, want, err)
 	if _, err := db.Job(ctx, "xyz"); !errors.Is(err, ErrUnknownJob) {
 		t.Errorf("unknown job: %v", err)
@@ -188,6 +188,18 @@ func TestJobs(t *testing.T) {
 	jobs, err := db.Jobs(ctx, 10)
 	if err != nil || len(jobs) != 1 || jobs[0].State != Queued || jobs[0].Repository != other {
 		t.Errorf("after trimming: %+v, %v", jobs, err)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	db, ctx := open(t), t.Context()
+	for _, message := range []string{"b", "a", "b"} {
+		check(t, "add", nil, nil, db.AddWarning(ctx, aur, message))
+	}
+	check(t, "add", nil, nil, db.AddWarning(ctx, other, "c"))
+	for _, want := range [][]string{{"b", "a"}, {}} {
+		got, err := db.TakeWarnings(ctx, aur)
+		check(t, "take", got, want, err)
 	}
 }
 

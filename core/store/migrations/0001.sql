@@ -90,16 +90,24 @@ CREATE TABLE jobs (
     arguments  TEXT NOT NULL CHECK (json_valid(arguments)),
     user       TEXT NOT NULL,
     owner      INTEGER NOT NULL,
-    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'partial', 'failed', 'interrupted')),
+    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'interrupted')),
     created_us INTEGER NOT NULL,
     started_us INTEGER,
     ended_us   INTEGER,
-    outcome    TEXT CHECK (outcome IS NULL OR json_valid(outcome)),
+    outcome    TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(outcome)),
     error      TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX jobs_alive ON jobs (state) WHERE state IN ('queued', 'running');
 CREATE INDEX jobs_by_time ON jobs (created_us);
+
+-- What the next update of a repository has to say beside its own outcome.
+CREATE TABLE warnings (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    repository TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    UNIQUE (repository, message)
+) STRICT;
 
 -- One run is what one process said about one version of a base.
 CREATE TABLE log_runs (

@@ -86,16 +86,23 @@ CREATE TABLE jobs (
     arguments  TEXT NOT NULL CHECK (json_valid(arguments)),
     user       TEXT NOT NULL,
     owner      INTEGER NOT NULL,
-    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'partial', 'failed', 'interrupted')),
+    state      TEXT NOT NULL CHECK (state IN ('queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'interrupted')),
     created_us INTEGER NOT NULL,
     started_us INTEGER,
     ended_us   INTEGER,
-    outcome    TEXT CHECK (outcome IS NULL OR json_valid(outcome)),
+    outcome    TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(outcome)),
     error      TEXT NOT NULL DEFAULT ''
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX jobs_alive ON jobs (state) WHERE state IN ('queued', 'running');
 CREATE INDEX jobs_by_time ON jobs (created_us);
+
+CREATE TABLE warnings (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    repository TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    UNIQUE (repository, message)
+) STRICT;
 
 CREATE TABLE log_runs (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -166,14 +173,15 @@ CREATE TABLE workers (
     expires_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-INSERT INTO packages VALUES ('aur/x86_64', 'foo', '{"base":"foo","version":"1:2.0-3","remote":{"source":"aur"},"packages":{"foo":{"archive_size":10,"depends":["bar"],"make_depends":[],"opt_depends":[],"check_depends":[],"groups":[],"licenses":[],"provides":[]}}}', 'success', 1795355920, 1);
+INSERT INTO packages VALUES ('aur/x86_64', 'foo', '{"base":"foo","version":"1:2.0-3","remote":{"source":"aur"},"packages":{"foo":{"archive_size":10,"depends":["glibc"],"make_depends":[],"opt_depends":[],"check_depends":[],"groups":[],"licenses":[],"provides":[]}}}', 'success', 1795355920, 1);
 INSERT INTO service_status VALUES ('aur/x86_64', 'building', 1795355921);
 INSERT INTO changes VALUES ('aur/x86_64', 'foo', 'abc', 'diff', 'pkgname=foo');
 INSERT INTO dependencies VALUES ('aur/x86_64', 'foo', '{"/usr/lib/libbar.so":["bar"]}');
 INSERT INTO patches (base, key, value) VALUES ('foo', NULL, '"--- a"'), ('foo', 'arch', '["any"]');
 INSERT INTO queue (repository, base, package, packager, increment, refresh, patches, user, requested_us) VALUES ('aur/x86_64', 'new', '{"base":"new","version":"","remote":{"source":"auto"},"packages":{}}', 'me <me@example.org>', 1, 0, '[]', 'ann', 1795355920000000);
 INSERT INTO owners (started_us) VALUES (1795355920000000);
-INSERT INTO jobs VALUES ('6a1c8f5e-0000-4000-8000-000000000001', 'aur/x86_64', 'update', '{}', 'ann', 1, 'running', 1795355920000000, 1795355921000000, NULL, NULL, '');
+INSERT INTO jobs VALUES ('6a1c8f5e-0000-4000-8000-000000000001', 'aur/x86_64', 'update', '{}', 'ann', 1, 'running', 1795355920000000, 1795355921000000, NULL, '{}', '');
+INSERT INTO warnings (repository, message) VALUES ('aur/x86_64', 'upload of foo left out');
 INSERT INTO log_runs (repository, base, version, process) VALUES ('aur/x86_64', 'foo', '1:2.0-3', 'p1');
 INSERT INTO log_lines (run, created, message) VALUES (1, 1795355920.25, '==> Making package');
 INSERT INTO events (repository, event, object, created, message, data) VALUES ('aur/x86_64', 'package-updated', 'foo', 1795355920, 'done', '{"took":1.5}');
