@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/zstd"
+	"ahriman/core/alpm"
 )
 
 // testPackage describes a package file to make.
@@ -46,7 +46,7 @@ func (p testPackage) write(t testing.TB, dir string) string {
 		fmt.Fprintf(&info, "depend = %s\n", d)
 	}
 	var b bytes.Buffer
-	z, err := zstd.NewWriter(&b)
+	z, err := alpm.NewCompressor(&b, alpm.Zstd)
 	if err != nil {
 		t.Fatal(err)
 	}
