@@ -2,11 +2,11 @@ package alpm
 
 import "io"
 
-// NewCompressor returns a writer that packs into w; closing it ends the stream
-// and leaves w open. The same input gives the same bytes, and one stream after
-// the other unpacks like one. It writes what databases are written with.
-func NewCompressor(w io.Writer, c Compression) (io.WriteCloser, error) { return compress(w, c) }
+// Decompress returns a reader of what r holds unpacked, whatever it is packed
+// with: that is told from its first bytes. The caller closes it; r stays open.
+func Decompress(r io.Reader) (io.ReadCloser, error) { return decompress(r) }
 
-// NewDecompressor returns a reader of what r holds unpacked; the compression is
-// told from the first bytes.
-func NewDecompressor(r io.Reader) (io.ReadCloser, error) { return decompress(r) }
+// Compress returns a writer that packs into w; closing it ends the stream and
+// leaves w open. The same input gives the same bytes. The error is
+// ErrCompression for one that can only be read.
+func Compress(w io.Writer, c Compression) (io.WriteCloser, error) { return compress(w, c) }

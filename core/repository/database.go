@@ -289,7 +289,7 @@ func (r *Repository) render(p *alpm.Package, files bool) ([]byte, error) {
 
 func (d *database) compress(plain []byte) ([]byte, error) {
 	var b bytes.Buffer
-	w, err := alpm.NewCompressor(&b, d.repository.options.Compression)
+	w, err := alpm.Compress(&b, d.repository.options.Compression)
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +302,7 @@ func (d *database) compress(plain []byte) ([]byte, error) {
 
 // decompress unpacks one member, which must come out at size bytes.
 func decompress(r io.Reader, size int) ([]byte, error) {
-	plain, err := alpm.NewDecompressor(r)
+	plain, err := alpm.Decompress(r)
 	if err != nil {
 		return nil, err
 	}

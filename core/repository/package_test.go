@@ -46,7 +46,7 @@ func (p testPackage) write(t testing.TB, dir string) string {
 		fmt.Fprintf(&info, "depend = %s\n", d)
 	}
 	var b bytes.Buffer
-	z, err := alpm.NewCompressor(&b, alpm.Zstd)
+	z, err := alpm.Compress(&b, alpm.Zstd)
 	if err != nil {
 		t.Fatal(err)
 	}
