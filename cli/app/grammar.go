@@ -6,26 +6,13 @@ package app
 //	environ:"NAME"    the environment variable that holds a flag's default
 //	unsafe:""         the command may run as any user (see --unsafe)
 //	complete:"WHAT"   what a shell completes, where name and type do not say:
-//	                  packages, repositories, users, files, directories, commands,
-//	                  none
+//	                  packages, repositories, files, directories, commands
 type Grammar struct {
 	Globals
-
-	// Packages.
-
-	// Repository.
-
-	// Distribution and pipelines.
-
-	// Service.
 
 	HelpCommand        helpCommand        `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
 	HelpCommandsUnsafe helpCommandsUnsafe `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
 	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
-
-	// Users.
-
-	// Web.
 }
 
 // Globals are the flags that every command takes, before or after its name.

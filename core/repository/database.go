@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
 	"ahriman/core/alpm"
@@ -44,6 +46,8 @@ type database struct {
 	unpacked   map[int][][]byte // old members taken apart, entry by entry
 	copyFrom   int64            // old members waiting to be copied in one go
 	copyTo     int64
+	gzip       *gzip.Writer
+	zstd       *zstd.Encoder
 }
 
 // writeDatabases writes both databases of a generation into dir, and sets the
@@ -97,7 +101,7 @@ func (r *Repository) writeDatabase(dir string, next, old *state, files bool) (si
 	if files {
 		kind = "files"
 	}
-	d := &database{repository: r, files: files, old: old, unpacked: make(map[int][][]byte)}
+	d := &database{repository: r, files: files, old: old, unpacked: make(map[int][][]byte), gzip: gzip.NewWriter(nil)}
 	if len(old.members) > 0 {
 		if d.oldFile, err = os.Open(filepath.Join(old.dir, r.database(kind))); err != nil {
 			return 0, err
@@ -236,7 +240,7 @@ func (d *database) unpack(m int) ([][]byte, error) {
 	for i := range entries {
 		size += d.sizeOf(&entries[i])
 	}
-	plain, err := decompress(io.NewSectionReader(d.oldFile, at, length), size)
+	plain, err := d.decompress(io.NewSectionReader(d.oldFile, at, length), size)
 	if err != nil {
 		return nil, err
 	}
@@ -287,26 +291,41 @@ func (r *Repository) render(p *alpm.Package, files bool) ([]byte, error) {
 	return raw[:len(raw)-len(end)], nil
 }
 
-func (d *database) compress(plain []byte) ([]byte, error) {
+func (d *database) compress(plain []byte) (packed []byte, err error) {
+	if d.repository.options.Compression == alpm.Zstd {
+		if d.zstd == nil {
+			if d.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1)); err != nil {
+				return nil, err
+			}
+		}
+		return d.zstd.EncodeAll(plain, nil), nil
+	}
 	var b bytes.Buffer
-	w, err := alpm.Compress(&b, d.repository.options.Compression)
-	if err != nil {
+	d.gzip.Reset(&b)
+	if _, err := d.gzip.Write(plain); err != nil {
 		return nil, err
 	}
-	if _, err := w.Write(plain); err != nil {
-		return nil, err
-	}
-	err = w.Close()
+	err = d.gzip.Close()
 	return b.Bytes(), err
 }
 
 // decompress unpacks one member, which must come out at size bytes.
-func decompress(r io.Reader, size int) ([]byte, error) {
-	plain, err := alpm.Decompress(r)
-	if err != nil {
-		return nil, err
+func (d *database) decompress(r io.Reader, size int) ([]byte, error) {
+	var plain io.Reader
+	if d.repository.options.Compression == alpm.Zstd {
+		z, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1))
+		if err != nil {
+			return nil, err
+		}
+		defer z.Close()
+		plain = z
+	} else {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		plain = z
 	}
-	defer plain.Close()
 	data, err := io.ReadAll(io.LimitReader(plain, int64(size)+1))
 	if err == nil && len(data) != size {
 		err = errIndex

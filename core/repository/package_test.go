@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ahriman/core/alpm"
+	"github.com/klauspost/compress/zstd"
 )
 
 // testPackage describes a package file to make.
@@ -46,7 +46,7 @@ func (p testPackage) write(t testing.TB, dir string) string {
 		fmt.Fprintf(&info, "depend = %s\n", d)
 	}
 	var b bytes.Buffer
-	z, err := alpm.Compress(&b, alpm.Zstd)
+	z, err := zstd.NewWriter(&b)
 	if err != nil {
 		t.Fatal(err)
 	}
