@@ -1,12 +1,12 @@
 package build_test
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"ahriman/core/build"
+	"ahriman/core/build/buildtest"
 )
 
 func TestMain(m *testing.M) {
@@ -24,11 +24,14 @@ func user() string {
 	return ""
 }
 
+// local returns a Local that must leave nothing in its scratch directory.
 func local(t *testing.T, config build.Config) *build.Local {
 	t.Helper()
 	config.User = user()
-	config.Scratch = open(t, t.TempDir())
-	config.Output = t.TempDir()
+	config.Scratch = passable(t)
+	if config.Output == "" {
+		config.Output = t.TempDir()
+	}
 	l, err := build.NewLocal(config)
 	if err != nil {
 		t.Fatal(err)
@@ -45,35 +48,28 @@ func local(t *testing.T, config build.Config) *build.Local {
 	return l
 }
 
-// open lets others pass through a test's directory, as they can through /tmp.
-func open(t *testing.T, dir string) string {
+// passable returns a temporary directory that others can get to.
+func passable(t *testing.T) string {
 	t.Helper()
+	dir := t.TempDir()
 	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil {
 		t.Fatal(err)
 	}
 	return dir
 }
 
-func pkgbuild(t *testing.T, text string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "PKGBUILD"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+func TestLocal(t *testing.T) {
+	buildtest.Run(t, buildtest.Options{}, func(t *testing.T) build.Runner {
+		l := local(t, build.Config{})
+		if _, err := l.Isolation(t.Context()); err != nil {
+			t.Fatalf("this machine has no namespaces to test with: %v", err)
+		}
+		return l
+	})
 }
 
-func TestBuild(t *testing.T) {
-	l := local(t, build.Config{})
-	dir := pkgbuild(t, "pkgname=foo\npkgver=1\npkgrel=1\narch=(any)\npackage() { id; cat /proc/mounts; ls -la / /build /dev; ps ax; env; install -Dm644 /dev/null \"$pkgdir/usr/x\"; }\n")
-	if err := l.Start(t.Context(), build.Job{ID: "1", Base: "foo", Architecture: "x86_64", Source: dir}); err != nil {
-		t.Fatal(err)
-	}
-	var log bytes.Buffer
-	result, err := l.Attach(t.Context(), "1", &log)
-	t.Log(log.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(result)
+func TestLocalWithoutNamespaces(t *testing.T) {
+	buildtest.Run(t, buildtest.Options{Shared: true}, func(t *testing.T) build.Runner {
+		return local(t, build.Config{NoNamespaces: true})
+	})
 }
