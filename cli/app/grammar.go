@@ -13,6 +13,11 @@ type Grammar struct {
 	HelpCommand        helpCommand        `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
 	HelpCommandsUnsafe helpCommandsUnsafe `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
 	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
+
+	RepoTree repoTree `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
+
+	ServiceConfig       serviceConfig       `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
+	ServiceRepositories serviceRepositories `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
 }
 
 // Globals are the flags that every command takes, before or after its name.

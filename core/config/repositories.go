@@ -40,6 +40,13 @@ func (f *File) Repositories() ([]alpm.RepositoryID, error) {
 	return []alpm.RepositoryID{id}, nil
 }
 
+// Root returns repository.root, absolute: the directory of everything a node
+// keeps.
+func (f *File) Root() (string, error) {
+	section, err := f.repository()
+	return section.Root, err
+}
+
 // repository reads the section repository alone, so that an error elsewhere
 // does not keep us from listing repositories.
 func (f *File) repository() (Repository, error) {
@@ -69,8 +76,11 @@ func (f *File) Select(name, architecture string) ([]alpm.RepositoryID, error) {
 		return name != "" && id.Name != name || architecture != "" && id.Architecture != architecture
 	})
 	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%w of this name or architecture (%s%s); there are: %s",
-			ErrNoRepository, name, architecture, join(all))
+		wanted := "name " + name
+		if name == "" {
+			wanted = "architecture " + architecture
+		}
+		return nil, fmt.Errorf("%w with %s; there are: %s", ErrNoRepository, wanted, join(all))
 	}
 	return chosen, nil
 }

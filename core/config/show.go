@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ type Option struct {
 	File    string // where it is set; Environment; empty for the name and architecture asked for
 	Line    int    // from 1; 0 where there is none
 	Origin  string // the section in which it is written: build:x86_64
+	Default bool   // not set: Value is what counts then
 	Secret  bool   // Value must not be shown unless asked for
 }
 
@@ -80,6 +82,40 @@ func (f *File) Options(id alpm.RepositoryID, section string) ([]Option, error) {
 			Origin: v.origin(layers, o), Secret: f.Secret(section, key)})
 	}
 	return options, nil
+}
+
+// Defaults returns the options of a section that are not set and have a default,
+// in the order of their documentation.
+func (f *File) Defaults(id alpm.RepositoryID, section string) ([]Option, error) {
+	v := f.view(id)
+	layers := v.layers(section)
+	general, _, _ := strings.Cut(section, ":")
+	var options []Option
+	for _, known := range f.schema.sections[general] {
+		if _, set := v.shown(layers, known.key); set || known.fallback == "" || !known.effect {
+			continue
+		}
+		o := &option{key: known.key, value: known.fallback}
+		value, err := v.text(layers, o)
+		if err != nil {
+			return nil, v.fail(layers, o, err)
+		}
+		options = append(options, Option{Section: section, Key: known.key, Value: value, Origin: section,
+			Default: true, Secret: known.secret})
+	}
+	return options, nil
+}
+
+// Known lists the sections that have options of their own: those that are in
+// the files, and the documented ones besides.
+func (f *File) Known(id alpm.RepositoryID) []string {
+	names := f.Sections(id)
+	for _, name := range slices.Sorted(maps.Keys(f.schema.fixed)) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // shown is lookup without defaults.
