@@ -31,7 +31,7 @@ func (g *Globals) settings(env *Env) ([]*config.Settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	ids, err := file.Select(g.Repository, g.Architecture)
+	ids, err := g.chosen(file)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func repositoryPackages(ctx context.Context, file *config.File, id alpm.Reposito
 	if err != nil {
 		return nil, err
 	}
-	db, err := openStore(ctx, settings)
+	db, err := existingStore(ctx, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -42,12 +42,13 @@ func repositoryPackages(ctx context.Context, file *config.File, id alpm.Reposito
 	return publishedPackages(settings)
 }
 
-// openStore opens the node's store, or returns nil when there is none yet.
-func openStore(ctx context.Context, settings *config.Settings) (*store.DB, error) {
-	if _, err := os.Stat(settings.Store()); errors.Is(err, fs.ErrNotExist) {
+// existingStore opens the node's store, or returns nil when there is none yet:
+// reading makes none.
+func existingStore(ctx context.Context, settings *config.Settings) (*store.DB, error) {
+	if _, err := os.Stat(storePath(settings)); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return store.Open(ctx, settings.Store())
+	return openStore(ctx, settings)
 }
 
 func storedPackages(ctx context.Context, db *store.DB, id alpm.RepositoryID) ([]tree.Package, error) {
@@ -275,7 +276,7 @@ func addTimesOf(ctx context.Context, file *config.File, id alpm.RepositoryID, pa
 	if err != nil {
 		return err
 	}
-	db, err := openStore(ctx, settings)
+	db, err := existingStore(ctx, settings)
 	if err != nil || db == nil {
 		return err
 	}

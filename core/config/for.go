@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net"
 	"net/url"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
@@ -120,10 +119,6 @@ func (v *view) unknownTarget(g group, name string) error {
 	}
 	return fmt.Errorf("there is no section [%s]; without one it is a type: %s", name, g.words())
 }
-
-// Store is the path of the node's SQLite file. It is not Main.Database, which
-// belongs to the Python ahriman.
-func (s *Settings) Store() string { return filepath.Join(s.Repository.Root, "node.db") }
 
 // StatusAddress is where the status service of this node, or of its master,
 // listens: status.address, else web.unix_socket, else web.address, else
