@@ -162,10 +162,19 @@ func (d *descParser) parse(text string, p *Package) error {
 	if p.Base == "" {
 		p.Base, p.BaseImplied = p.Name, true
 	}
-	if p.FileName == "" || p.FileName[0] == '.' || strings.Contains(p.FileName, "/") || len(p.FileName) > 2*maxNameLength {
-		return fmt.Errorf("%w: file name %q", ErrFormat, p.FileName)
+	if err := checkEntryFileName(p.FileName); err != nil {
+		return err
 	}
 	return p.check()
+}
+
+// checkEntryFileName refuses what pacman refuses as %FILENAME%, and what could
+// lead out of the repository's directory.
+func checkEntryFileName(name string) error {
+	if name == "" || name[0] == '.' || strings.Contains(name, "/") || hasSpace(name) || len(name) > maxNameLength {
+		return fmt.Errorf("%w: file name %q", ErrFormat, name)
+	}
+	return nil
 }
 
 // scan splits the text into sections: a line %KEY%, then values up to an empty
