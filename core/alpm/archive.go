@@ -102,7 +102,7 @@ type archiveReader struct {
 
 // readAll reads the archive to its end and fills what comes from inside it.
 func (a *archiveReader) readAll(packed *packedReader) error {
-	unpacked, err := decompress(packed)
+	unpacked, err := Decompress(packed)
 	if err != nil {
 		return malformed(err)
 	}

@@ -69,9 +69,11 @@ func (c Compression) Extension() string {
 // 27), and twice what xz -9 makes.
 const dictionary = 128 << 20
 
-// decompress returns a reader of what r holds unpacked, told by its first
-// bytes as libarchive does, whatever the file is called.
-func decompress(r io.Reader) (io.ReadCloser, error) {
+// Decompress returns a reader of what r holds unpacked, whatever it is packed
+// with: that is told from its first bytes, as libarchive does, and what is none
+// of the known ones is given as it is. The caller closes it; r stays open, and
+// may have been read further than needed.
+func Decompress(r io.Reader) (io.ReadCloser, error) {
 	buffered := bufio.NewReaderSize(r, 64<<10)
 	magic, err := buffered.Peek(6)
 	if err != nil && err != io.EOF {
@@ -101,9 +103,10 @@ func decompress(r io.Reader) (io.ReadCloser, error) {
 	return io.NopCloser(buffered), nil
 }
 
-// compress returns a writer that packs into w; closing it ends the stream and
-// leaves w open. The same input gives the same bytes.
-func compress(w io.Writer, c Compression) (io.WriteCloser, error) {
+// Compress returns a writer that packs into w; closing it ends the stream and
+// leaves w open. The same input gives the same bytes. The error is
+// ErrCompression for one that can only be read.
+func Compress(w io.Writer, c Compression) (io.WriteCloser, error) {
 	switch c {
 	case Uncompressed:
 		return nopWriteCloser{w}, nil

@@ -42,7 +42,7 @@ type databaseEntry struct {
 // walkDatabase calls visit for each desc and files of a database, in its order.
 func walkDatabase(r io.Reader, limits Limits, visit func(*databaseEntry) error) error {
 	packed := &packedReader{r: r}
-	unpacked, err := decompress(packed)
+	unpacked, err := Decompress(packed)
 	if err != nil {
 		return malformed(err)
 	}

@@ -163,7 +163,7 @@ type databaseWriter struct {
 }
 
 func newDatabaseWriter(w io.Writer, options DatabaseOptions) (*databaseWriter, error) {
-	packed, err := compress(w, options.Compression)
+	packed, err := Compress(w, options.Compression)
 	if err != nil {
 		return nil, err
 	}

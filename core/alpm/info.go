@@ -30,7 +30,7 @@ func ReadInfo(path string) (Info, error) {
 
 func readInfo(r io.Reader) (Info, error) {
 	packed := &packedReader{r: r}
-	unpacked, err := decompress(packed)
+	unpacked, err := Decompress(packed)
 	if err != nil {
 		return Info{}, malformed(err)
 	}

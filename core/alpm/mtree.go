@@ -43,7 +43,7 @@ func ParseMtree(r io.Reader) ([]MtreeEntry, error) {
 }
 
 func parseMtree(r io.Reader, maxEntries int) ([]MtreeEntry, error) {
-	unpacked, err := decompress(r)
+	unpacked, err := Decompress(r)
 	if err != nil {
 		return nil, malformed(err)
 	}
