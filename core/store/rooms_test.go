@@ -402,3 +402,28 @@ func TestWatch(t *testing.T) {
 		t.Error("a watcher outlived the store")
 	}
 }
+
+func TestPasswords(t *testing.T) {
+	hash, err := HashPassword("secret", "salt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, user := range []User{
+		{Password: hash},
+		// "secretsalt", as crypt(3) of libxcrypt hashes it.
+		{Password: "$2b$04$abcdefghijklmnopqrstuu9vw6gnRRfKvJN1rE6aS/UbrKbsAD1Yy"},
+		{Password: "$2y$04$abcdefghijklmnopqrstuu9vw6gnRRfKvJN1rE6aS/UbrKbsAD1Yy"},
+	} {
+		if !user.CheckPassword("secret", "salt") {
+			t.Errorf("%s refused", user.Password)
+		}
+	}
+	if (User{Password: hash}).CheckPassword("secret", "") || (User{}).CheckPassword("", "") {
+		t.Error("accepted a wrong password")
+	}
+	for _, password := range []string{"", strings.Repeat("x", 70)} {
+		if _, err := HashPassword(password, "salt"); err == nil {
+			t.Errorf("hashed %q", password)
+		}
+	}
+}

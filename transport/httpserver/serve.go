@@ -1,0 +1,326 @@
+package httpserver
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"ahriman/core/alpm"
+	"ahriman/core/store"
+	"ahriman/transport/api"
+
+	"github.com/google/uuid"
+)
+
+// call is one request on its way.
+type call struct {
+	*http.Request
+	w     http.ResponseWriter
+	query url.Values
+	who   identity // set once authorize let the request pass
+}
+
+// endpoint is what one method of a path does, and for whom.
+type endpoint struct {
+	access api.Access
+	run    func(*call) error
+}
+
+// route is a path: what its methods do.
+type route map[string]endpoint
+
+// allow lists the methods of a route, for Allow.
+func (r route) allow() string {
+	methods := slices.Collect(maps.Keys(r))
+	if _, ok := r[http.MethodGet]; ok {
+		methods = append(methods, http.MethodHead)
+	}
+	methods = append(methods, http.MethodOptions)
+	slices.Sort(methods)
+	return strings.Join(methods, ", ")
+}
+
+// nothing is the body of a request or answer that has none.
+type nothing struct{}
+
+// serveJSON makes an endpoint of a function: it decodes and validates the body
+// (unless In is nothing), calls, and encodes the answer with its Etag, or
+// answers 204 (when Out is nothing).
+func serveJSON[In, Out any](access api.Access, f func(*call, In) (Out, error)) endpoint {
+	return endpoint{access, func(c *call) error {
+		var in In
+		if _, none := any(in).(nothing); !none {
+			if err := c.decode(&in); err != nil {
+				return err
+			}
+		}
+		out, err := f(c, in)
+		if err != nil {
+			return err
+		}
+		if _, none := any(out).(nothing); none {
+			c.w.WriteHeader(http.StatusNoContent)
+			return nil
+		}
+		body, err := json.Marshal(out)
+		if err != nil {
+			return err
+		}
+		return c.answer(document{body: body, etag: etagOf(body)})
+	}}
+}
+
+// serveDocument is serveJSON for an answer that is encoded already.
+func serveDocument(access api.Access, f func(*call) (document, error)) endpoint {
+	return endpoint{access, func(c *call) error {
+		d, err := f(c)
+		if err != nil {
+			return err
+		}
+		return c.answer(d)
+	}}
+}
+
+// document is JSON and its Etag.
+type document struct {
+	body []byte
+	etag string
+}
+
+func etagOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + hex.EncodeToString(sum[:16]) + `"`
+}
+
+// decode reads the body as JSON, whatever its Content-Type says.
+func (c *call) decode(to any) error {
+	deadline := http.NewResponseController(c.w)
+	deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
+	defer deadline.SetReadDeadline(time.Time{})
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxJSON))
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
+		return api.Errorf(api.ErrTooLarge, "the body is longer than %d bytes", maxJSON)
+	}
+	if err != nil {
+		return api.Errorf(api.ErrBadRequest, "reading the body: %v", err)
+	}
+	if err := json.Unmarshal(body, to); err != nil {
+		return api.Errorf(api.ErrBadRequest, "the body is not the JSON that is expected: %v", err)
+	}
+	if v, ok := to.(interface{ Validate() error }); ok {
+		return v.Validate()
+	}
+	return nil
+}
+
+// answer writes a document, or 304 when the client has it.
+func (c *call) answer(d document) error {
+	header := c.w.Header()
+	if c.Method == http.MethodGet || c.Method == http.MethodHead {
+		header.Set("Etag", d.etag)
+		if matches(c.Header.Get("If-None-Match"), d.etag) {
+			c.w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(d.body)))
+	c.w.WriteHeader(http.StatusOK)
+	_, err := c.w.Write(d.body)
+	return aborted(err)
+}
+
+// errAborted is an answer that cannot be finished: the client went away.
+var errAborted = errors.New("client went away")
+
+func aborted(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", errAborted, err)
+	}
+	return nil
+}
+
+// matches says whether an If-None-Match names etag.
+func matches(header, etag string) bool {
+	for one := range strings.SplitSeq(header, ",") {
+		one = strings.TrimPrefix(strings.TrimSpace(one), "W/")
+		if one == "*" || one == etag && etag != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// text answers with a line such as "201: Created", as the Python node does.
+func (c *call) text(status int) error {
+	c.w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	c.w.WriteHeader(status)
+	_, err := fmt.Fprintf(c.w, "%d: %s", status, http.StatusText(status))
+	return aborted(err)
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	counted := &countingWriter{ResponseWriter: w}
+	id := r.Header.Get(api.HeaderRequestID)
+	if !sound(id) {
+		id = uuid.NewString()
+	}
+	w.Header().Set(api.HeaderRequestID, id)
+	s.mux.ServeHTTP(counted, r)
+	s.requests.add(r.Method, counted.status)
+}
+
+// handler is a route as the mux takes it.
+func (s *Server) handler(do func(*call) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c := &call{Request: r, w: w, query: r.URL.Query()}
+		if err := do(c); err != nil && !errors.Is(err, errAborted) {
+			s.refuse(c, err)
+		}
+	})
+}
+
+// sound says whether an id of a client may be echoed and logged.
+func sound(id string) bool {
+	return id != "" && len(id) <= 128 && !strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r > '~' })
+}
+
+// countingWriter remembers the status.
+type countingWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *countingWriter) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *countingWriter) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// dispatch calls the endpoint of the request's method.
+func (s *Server) dispatch(c *call, found route) error {
+	if c.Method == http.MethodOptions {
+		return preflight(c, found)
+	}
+	if origin := c.Header.Get("Origin"); origin != "" {
+		c.w.Header().Set("Access-Control-Allow-Origin", origin)
+		c.w.Header().Add("Vary", "Origin")
+	}
+	method := c.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	do, ok := found[method]
+	if !ok {
+		c.w.Header().Set("Allow", found.allow())
+		return api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
+	}
+	if err := s.authorize(c, do.access); err != nil {
+		return err
+	}
+	return do.run(c)
+}
+
+// unknown answers for a path that does not exist: with log-in on, strangers are
+// not told so.
+func (s *Server) unknown(c *call) error {
+	if short := strings.TrimSuffix(c.URL.Path, "/"); short != c.URL.Path && short != "" {
+		other := c.Clone(c.Context())
+		other.URL.Path, other.URL.RawPath = short, ""
+		if _, pattern := s.mux.Handler(other); pattern != "/" {
+			location := url.URL{Path: short, RawQuery: c.URL.RawQuery}
+			c.w.Header().Set("Location", location.String())
+			return c.text(http.StatusPermanentRedirect)
+		}
+	}
+	if who, err := s.identify(c); err != nil || who.stranger {
+		return cmp.Or(err, api.Errorf(api.ErrUnauthorized, "Unauthorized"))
+	}
+	return api.Errorf(api.ErrNotFound, "Not Found")
+}
+
+// preflight answers a browser that asks what another site's page may do. It may
+// send what anyone can: cookies do not come along.
+func preflight(c *call, found route) error {
+	method := c.Header.Get("Access-Control-Request-Method")
+	_, ok := found[method]
+	origin := c.Header.Get("Origin")
+	if origin == "" || !ok {
+		return api.Errorf(api.ErrForbidden, "Forbidden")
+	}
+	header := c.w.Header()
+	header.Set("Access-Control-Allow-Origin", origin)
+	header.Set("Access-Control-Allow-Methods", method)
+	if wanted := c.Header.Get("Access-Control-Request-Headers"); wanted != "" {
+		header.Set("Access-Control-Allow-Headers", wanted)
+	}
+	header.Add("Vary", "Origin")
+	header.Set("Content-Length", "0")
+	c.w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// refuse answers with an error.
+func (s *Server) refuse(c *call, err error) {
+	status, body := api.StatusOf(err)
+	if status == http.StatusInternalServerError {
+		if c.Context().Err() != nil {
+			return // the client went away, which is why it failed
+		}
+		s.config.Log.Error("request failed", "method", c.Method, "path", c.URL.Path, "request", c.w.Header().Get(api.HeaderRequestID), "error", err)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return
+	}
+	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	c.w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	c.w.WriteHeader(status)
+	c.w.Write(text)
+}
+
+// packageError turns the store's error about a base into the API's.
+func packageError(base string, err error) error {
+	if errors.Is(err, store.ErrUnknownPackage) {
+		return api.Errorf(api.ErrNotFound, "Package %s is unknown", base)
+	}
+	return err
+}
+
+// base is the package base in the path.
+func (c *call) base() string { return c.PathValue("base") }
+
+// inRepository makes a function of a repository into one that serveJSON takes.
+func inRepository[In, Out any](s *Server, f func(*call, alpm.RepositoryID, In) (Out, error)) func(*call, In) (Out, error) {
+	return func(c *call, in In) (Out, error) {
+		r, err := s.repository(c)
+		if err != nil {
+			var none Out
+			return none, err
+		}
+		return f(c, r.ID, in)
+	}
+}

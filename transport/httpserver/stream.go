@@ -1,0 +1,117 @@
+package httpserver
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"ahriman/core/store"
+	"ahriman/transport/api"
+)
+
+// keepAlive is how often a stream without events says that it is there.
+const keepAlive = 20 * time.Second
+
+// statusEvents are the events that those who may read may follow.
+func statusEvents() []string {
+	return []string{
+		store.EventPackageHeld, store.EventPackageOutdated, store.EventPackageRemoved, store.EventPackageStatusChanged,
+		store.EventPackageUpdateFailed, store.EventPackageUpdated, store.EventServiceStatusChanged,
+	}
+}
+
+// eventStream sends what happens in a repository from now on as Server-Sent
+// Events: the event's name, and an object with object_id and what is known.
+func (s *Server) eventStream(c *call) error {
+	repository, err := s.repository(c)
+	if err != nil {
+		return err
+	}
+	kinds, object := c.query[api.QueryEvent], c.query.Get(api.QueryObjectID)
+	if err := s.authorizeStream(c, kinds); err != nil {
+		return err
+	}
+	notices, stop := s.config.Store.Watch(s.config.EventBuffer)
+	defer stop()
+	c.w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+	c.w.Header().Set("Cache-Control", "no-store")
+	c.w.WriteHeader(http.StatusOK)
+	if c.Method == http.MethodHead {
+		return nil
+	}
+	flush := http.NewResponseController(c.w)
+	silence := time.NewTicker(keepAlive)
+	defer silence.Stop()
+	for {
+		flush.SetWriteDeadline(time.Now().Add(bodyTimeout))
+		if err := flush.Flush(); err != nil {
+			return aborted(err)
+		}
+		select {
+		case n, open := <-notices:
+			if !open {
+				return nil // the reader is too slow, or the store closes
+			}
+			wanted := n.Repository == repository.ID && (len(kinds) == 0 || slices.Contains(kinds, n.Event.Event)) &&
+				(object == "" || object == n.Object)
+			if !wanted {
+				continue
+			}
+			err = sendEvent(c.w, n.Event)
+		case <-silence.C:
+			_, err = io.WriteString(c.w, ":\n\n")
+		case <-c.Context().Done():
+			return nil
+		case <-s.stopping:
+			return nil
+		}
+		if err != nil {
+			return aborted(err)
+		}
+	}
+}
+
+// authorizeStream asks for full access unless only events are wanted that say
+// no more than what anyone who reads can see.
+func (s *Server) authorizeStream(c *call, kinds []string) error {
+	open := statusEvents()
+	private := func(kind string) bool { return !slices.Contains(open, kind) }
+	if len(kinds) > 0 && !slices.ContainsFunc(kinds, private) {
+		return nil
+	}
+	return s.authorize(c, api.AccessFull)
+}
+
+func sendEvent(w io.Writer, e store.Event) error {
+	data := map[string]any{}
+	if len(e.Data) > 0 {
+		if err := json.Unmarshal(e.Data, &data); err != nil {
+			data = map[string]any{}
+		}
+	}
+	data["object_id"] = e.Object
+	if e.Message != "" {
+		data["message"] = e.Message
+	}
+	if _, ok := data["created"]; !ok {
+		data["created"] = e.Created
+	}
+	text, err := json.Marshal(data)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", bytes.Map(oneLine, []byte(e.Event)), text)
+	return err
+}
+
+// oneLine keeps an event's name, which a client chose, from ending its line.
+func oneLine(r rune) rune {
+	if r < ' ' {
+		return -1
+	}
+	return r
+}

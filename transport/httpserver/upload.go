@@ -1,0 +1,369 @@
+package httpserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ahriman/core/alpm"
+	"ahriman/transport/api"
+)
+
+// Limits of an upload.
+const (
+	uploadSilence  = time.Minute // without a byte
+	maxSignature   = 16 << 10    // bytes, as repo-add has it
+	maxDigestLines = 4 << 10     // bytes
+	uploadBuffer   = 256 << 10   // bytes read at once
+)
+
+// arrival is a package that is being uploaded: files under hidden names in the
+// waiting directory until all of it has come and was found right.
+type arrival struct {
+	repository Repository
+	directory  string
+	pkg        *alpm.Package
+	file       *hiddenFile
+	signature  []byte
+	digests    map[string]string // file name to SHA-256, as the client says; nil: it does not
+}
+
+// upload takes one package file, perhaps with its signature and digests.
+func (s *Server) upload(c *call) error {
+	repository, err := s.repository(c)
+	if err != nil {
+		return err
+	}
+	if repository.Shelf == nil {
+		return api.Errorf(api.ErrNotFound, "Repository %s-%s takes no uploads", repository.ID.Architecture, repository.ID.Name)
+	}
+	parts, err := partsOf(c)
+	if err != nil {
+		return err
+	}
+	a := &arrival{repository: repository, directory: repository.Shelf.Waiting()}
+	if err := os.MkdirAll(a.directory, 0o755); err != nil {
+		return fmt.Errorf("receiving an upload: %w", err)
+	}
+	defer a.discard()
+	if err := s.receive(a, parts); err != nil {
+		// Clients read the answer only once they have sent all.
+		io.Copy(io.Discard, &silenceReader{r: c.Body, w: http.NewResponseController(c.w)})
+		return err
+	}
+	reply, err := s.admit(c.Context(), a)
+	if err != nil {
+		return err
+	}
+	if a.digests == nil {
+		return c.text(http.StatusCreated)
+	}
+	text, err := json.Marshal(reply)
+	if err != nil {
+		return err
+	}
+	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	c.w.WriteHeader(http.StatusCreated)
+	_, err = c.w.Write(text)
+	return aborted(err)
+}
+
+// partsOf reads the request as multipart, each byte as it comes. A client that
+// is silent for long is cut off.
+func partsOf(c *call) (*multipart.Reader, error) {
+	kind, parameters, err := mime.ParseMediaType(c.Header.Get("Content-Type"))
+	if err != nil || !strings.HasPrefix(kind, "multipart/") {
+		return nil, api.Errorf(api.ErrBadRequest, "multipart/* content type expected")
+	}
+	if parameters["boundary"] == "" {
+		return nil, api.Errorf(api.ErrBadRequest, "boundary missed for Content-Type: %s", kind)
+	}
+	body := &silenceReader{r: c.Body, w: http.NewResponseController(c.w)}
+	return multipart.NewReader(bufio.NewReaderSize(body, uploadBuffer), parameters["boundary"]), nil
+}
+
+// silenceReader gives each read a deadline of its own.
+type silenceReader struct {
+	r io.Reader
+	w *http.ResponseController
+}
+
+func (r *silenceReader) Read(p []byte) (int, error) {
+	r.w.SetReadDeadline(time.Now().Add(uploadSilence))
+	n, err := r.r.Read(p)
+	r.w.SetReadDeadline(time.Time{})
+	return n, err
+}
+
+// receive reads all parts: the package, then perhaps its signature, then
+// perhaps the digests.
+func (s *Server) receive(a *arrival, parts *multipart.Reader) error {
+	order := map[string]int{api.PartPackage: 0, api.PartSignature: 1, api.PartSHA256: 2}
+	for next := 0; ; {
+		part, err := parts.NextRawPart()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return api.Errorf(api.ErrBadRequest, "reading the upload: %v", err)
+		}
+		_, parameters, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
+		at, ok := order[parameters["name"]]
+		switch {
+		case !ok:
+			return api.Errorf(api.ErrBadRequest, "Multipart field isn't package or signature")
+		case at < next:
+			return api.Errorf(api.ErrBadRequest, "Part %s is there twice, or out of order", parameters["name"])
+		case at > 0 && a.pkg == nil:
+			return api.Errorf(api.ErrBadRequest, "Part %s comes before the package", parameters["name"])
+		}
+		next = at + 1
+		if err := s.receivePart(a, part, parameters); err != nil {
+			return err
+		}
+	}
+	if a.pkg == nil {
+		return api.Errorf(api.ErrBadRequest, "Part %s is missing", api.PartPackage)
+	}
+	return nil
+}
+
+func (s *Server) receivePart(a *arrival, part io.Reader, parameters map[string]string) error {
+	if parameters["name"] == api.PartSHA256 {
+		return a.receiveDigests(part)
+	}
+	fileName := parameters["filename"]
+	if fileName == "" {
+		return api.Errorf(api.ErrBadRequest, "Filename must be set")
+	}
+	if !soundFileName(fileName) {
+		return api.Errorf(api.ErrBadRequest, "Filename must be valid archive name")
+	}
+	if parameters["name"] == api.PartSignature {
+		return a.receiveSignature(part, fileName)
+	}
+	return a.receivePackage(part, fileName, s.config.MaxFile)
+}
+
+// soundFileName accepts a name that is one visible file in a directory.
+func soundFileName(name string) bool {
+	return name[0] != '.' && name[0] != '-' && len(name) <= 250 && !strings.ContainsFunc(name, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == '/' || r == '\\'
+	})
+}
+
+// receivePackage copies the part to a hidden file and reads the package on the
+// way, so that each byte is read once however long the file is.
+func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) error {
+	if _, _, _, _, err := alpm.ParseFileName(fileName); err != nil {
+		return api.Errorf(api.ErrBadRequest, "Filename must be valid archive name")
+	}
+	file, err := newHiddenFile(a.directory)
+	if err != nil {
+		return fmt.Errorf("receiving %s: %w", fileName, err)
+	}
+	a.file = file
+	limited := &limitedReader{r: part, left: limit, unlimited: limit <= 0}
+	pkg, err := alpm.ReadPackage(io.TeeReader(limited, file), fileName)
+	switch {
+	case limited.exceeded:
+		return api.Errorf(api.ErrBadRequest, "Body part is too large: %s has more than %d bytes", fileName, limit)
+	case limited.err != nil:
+		return api.Errorf(api.ErrBadRequest, "reading %s: %v", fileName, limited.err)
+	case file.err != nil:
+		return fmt.Errorf("receiving %s: %w", fileName, file.err)
+	case err != nil:
+		return api.Errorf(api.ErrBadRequest, "%s is not a package: %v", fileName, err)
+	}
+	if err := pkg.CheckFileName(); err != nil {
+		return api.Errorf(api.ErrBadRequest, "%v", err)
+	}
+	if err := alpm.CheckName(pkg.Base); err != nil {
+		return api.Errorf(api.ErrBadRequest, "%s: pkgbase: %v", fileName, err)
+	}
+	if pkg.Architecture != "any" && pkg.Architecture != a.repository.ID.Architecture {
+		return api.Errorf(api.ErrBadRequest, "%s is for %s, the repository for %s", fileName, pkg.Architecture, a.repository.ID.Architecture)
+	}
+	a.pkg = pkg
+	return nil
+}
+
+func (a *arrival) receiveSignature(part io.Reader, fileName string) error {
+	if fileName != a.pkg.FileName+".sig" {
+		return api.Errorf(api.ErrBadRequest, "%s is not the signature of %s", fileName, a.pkg.FileName)
+	}
+	limited := &limitedReader{r: part, left: maxSignature}
+	signature, err := io.ReadAll(limited)
+	if err == nil || limited.exceeded {
+		err = alpm.CheckSignature(signature)
+	}
+	if err != nil {
+		return api.Errorf(api.ErrBadRequest, "%s: %v", fileName, err)
+	}
+	a.signature = signature
+	return nil
+}
+
+// receiveDigests reads the lines of api.PartSHA256.
+func (a *arrival) receiveDigests(part io.Reader) error {
+	text, err := io.ReadAll(io.LimitReader(part, maxDigestLines))
+	if err != nil {
+		return api.Errorf(api.ErrBadRequest, "reading the digests: %v", err)
+	}
+	a.digests = map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		digest, fileName, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		if !ok {
+			return api.Errorf(api.ErrBadRequest, "the digests are not lines of sha256sum")
+		}
+		a.digests[fileName] = strings.ToLower(digest)
+	}
+	got := map[string]string{a.pkg.FileName: a.pkg.SHA256}
+	if a.signature != nil {
+		sum := sha256.Sum256(a.signature)
+		got[a.pkg.FileName+".sig"] = hex.EncodeToString(sum[:])
+	}
+	for fileName, digest := range got {
+		if a.digests[fileName] != digest {
+			return api.Errorf(api.ErrBadRequest, "%s was damaged on its way: sha256 sent %s, received %s", fileName, a.digests[fileName], digest)
+		}
+	}
+	return nil
+}
+
+// admit checks what arrived against what is there and whom we trust, and moves
+// it to where updates find it.
+func (s *Server) admit(ctx context.Context, a *arrival) (api.UploadReply, error) {
+	name := alpm.SafeFileName(a.pkg.FileName)
+	reply := api.UploadReply{File: name, Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256}
+	if a.repository.Verifier != nil {
+		if a.signature == nil {
+			return reply, api.Errorf(api.ErrForbidden, "%s has no signature", a.pkg.FileName)
+		}
+		if err := a.repository.Verifier.Verify(ctx, a.file.path, a.signature); err != nil {
+			return reply, api.Errorf(api.ErrForbidden, "%s: %v", a.pkg.FileName, err)
+		}
+	}
+	published, err := digestOf(a.repository.Shelf.PoolPath(a.pkg.Base, name))
+	if err != nil {
+		return reply, err
+	}
+	if published != "" && published != a.pkg.SHA256 {
+		conflict := &api.Conflict{File: name, Stored: published, Received: a.pkg.SHA256}
+		if a.digests != nil {
+			return reply, conflict
+		}
+		return reply, s.config.Store.AddWarning(ctx, a.repository.ID, "an upload was left out: "+conflict.Error())
+	}
+	if err := a.file.file.Sync(); err != nil {
+		return reply, fmt.Errorf("storing %s: %w", name, err)
+	}
+	s.placing.Lock()
+	defer s.placing.Unlock()
+	waiting := filepath.Join(a.directory, name)
+	if a.digests != nil { // a Python client may replace what is not published yet
+		switch stored, err := digestOf(waiting); {
+		case err != nil:
+			return reply, err
+		case stored != "" && stored != a.pkg.SHA256:
+			return reply, &api.Conflict{File: name, Stored: stored, Received: a.pkg.SHA256}
+		}
+	}
+	return reply, a.place(waiting)
+}
+
+// digestOf returns the SHA-256 of a file in hex, empty when there is none.
+func digestOf(path string) (string, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, f); err != nil {
+		return "", fmt.Errorf("reading %s: %w", path, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// place moves the files to their names, the signature first: where the package
+// is, its signature is too. The package's bytes are on the disk already.
+func (a *arrival) place(path string) error {
+	var signature *hiddenFile
+	if a.signature != nil {
+		var err error
+		if signature, err = newHiddenFile(a.directory); err != nil {
+			return fmt.Errorf("storing %s: %w", path, err)
+		}
+		defer signature.discard()
+		if _, err := signature.Write(a.signature); err != nil {
+			return fmt.Errorf("storing %s: %w", path, err)
+		}
+	}
+	var err error
+	if signature != nil {
+		err = errors.Join(signature.file.Sync(), signature.rename(path+".sig"))
+	} else if err = os.Remove(path + ".sig"); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err == nil {
+		err = a.file.rename(path)
+	}
+	if err == nil {
+		err = syncDirectory(a.directory)
+	}
+	if err != nil {
+		return fmt.Errorf("storing %s: %w", path, err)
+	}
+	return nil
+}
+
+func (a *arrival) discard() {
+	if a.file != nil {
+		a.file.discard()
+	}
+}
+
+// limitedReader stops with exceeded after left bytes, unless unlimited, and
+// remembers what broke below.
+type limitedReader struct {
+	r         io.Reader
+	left      int64
+	unlimited bool
+	exceeded  bool
+	err       error // other than io.EOF
+}
+
+var errTooLong = errors.New("too long")
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	if l.exceeded {
+		return 0, errTooLong
+	}
+	n, err := l.r.Read(p)
+	l.left -= int64(n)
+	if !l.unlimited && l.left < 0 {
+		l.exceeded = true
+		return n, errTooLong
+	}
+	if err != nil && err != io.EOF {
+		l.err = err
+	}
+	return n, err
+}
