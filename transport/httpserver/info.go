@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"fmt"
+	"slices"
 
 	"ahriman/transport/api"
 )
@@ -32,9 +33,9 @@ func (s *Server) infoV2(c *call, _ nothing) (api.InfoV2, error) {
 		Repositories:         s.infoRepositories(),
 		Version:              s.config.Version,
 	}
-	for i, seconds := range s.config.Intervals {
+	for _, seconds := range slices.Sorted(slices.Values(s.config.Intervals)) {
 		answer.AutorefreshIntervals = append(answer.AutorefreshIntervals, api.AutorefreshInterval{
-			Interval: seconds * 1000, IsActive: i == 0, Text: intervalText(seconds),
+			Interval: seconds * 1000, IsActive: seconds == s.config.Intervals[0], Text: intervalText(seconds),
 		})
 	}
 	return answer, nil

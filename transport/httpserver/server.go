@@ -72,10 +72,10 @@ type Verifier interface {
 
 // Repository is one that the server knows.
 type Repository struct {
-	ID       alpm.RepositoryID
-	Shelf    Shelf        // nil: it takes no uploads
-	Verifier Verifier     // nil: uploads need no signature, and theirs is not checked
-	Files    http.Handler // serves what is below /repo/<name>/<arch>/, the path cut to that; nil: not served
+	ID        alpm.RepositoryID
+	Shelf     Shelf    // nil: it takes no uploads
+	Verifier  Verifier // nil: uploads need no signature, and theirs is not checked
+	Published string   // directory, or link to one, that is served below /repo/<name>/<arch>/; empty: none is
 }
 
 // Auth says who may do what.
