@@ -55,9 +55,10 @@ type Config struct {
 	MakepkgFlags       []string // nil: --nocolor --ignorearch
 	ArchbuildFlags     []string
 	MakechrootpkgFlags []string
-	ArchbuildCommand   string // path or name of "extra-x86_64-build" and the like; empty: archbuild
-	Chroot             string // directory of devtools' chroots
-	Jobs               int    // build.jobs; 0: as many as processors
+	ArchbuildCommand   string   // path or name of "extra-x86_64-build" and the like; empty: archbuild
+	Chroot             string   // directory of devtools' chroots
+	Wrapper            []string // command put before archbuild
+	Jobs               int      // builds at once, build.jobs: the processors are shared between them; 0: 1
 	Network            Network
 	Timeout            time.Duration // of one build; 0: none
 	IncludeDebug       bool          // keep debug packages
@@ -95,7 +96,7 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("unknown network %q: always or sources", c.Network)
 	}
 	if c.Jobs <= 0 {
-		c.Jobs = runtime.NumCPU()
+		c.Jobs = 1
 	}
 	if c.MakepkgFlags == nil {
 		c.MakepkgFlags = []string{"--nocolor", "--ignorearch"}
@@ -128,7 +129,7 @@ func (c Config) makeFlags() string {
 			return strings.Join(c.MakeFlags, " ")
 		}
 	}
-	return strings.Join(append([]string{"-j" + strconv.Itoa(c.Jobs)}, c.MakeFlags...), " ")
+	return strings.Join(append([]string{"-j" + strconv.Itoa(max(1, runtime.NumCPU()/c.Jobs))}, c.MakeFlags...), " ")
 }
 
 // identity is who builds.

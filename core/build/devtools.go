@@ -4,6 +4,7 @@ import (
 	"context"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -48,7 +49,7 @@ func (j *job) devtools(ctx context.Context) error {
 // of makechrootpkg, then makepkg's.
 func (j *job) archbuild() []string {
 	config := j.local.config
-	args := []string{config.ArchbuildCommand}
+	args := append(slices.Clone(config.Wrapper), config.ArchbuildCommand)
 	if config.Chroot != "" {
 		args = append(args, "-r", config.Chroot)
 	}

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"ahriman/core/source"
 )
 
 // job is one build of a Local.
@@ -163,7 +165,8 @@ func (j *job) build(ctx context.Context) (files []string, err error) {
 	if err := makeJobDirectories(j.dir, l.who); err != nil {
 		return nil, fmt.Errorf("preparing scratch directory: %w", err)
 	}
-	if err := copySource(ctx, j.spec.Source, below(j.dir).startdir, l.who); err != nil {
+	created := func(path string) error { return own(path, l.who) }
+	if err := source.Copy(ctx, j.spec.Source, below(j.dir).startdir, source.CopyOptions{Created: created}); err != nil {
 		return nil, j.failed("copying sources: %v", err)
 	}
 	limit, err := diskLimit(j.dir, l.config.DiskLimit)

@@ -2,7 +2,6 @@ package build
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -141,62 +140,6 @@ func removeTree(dir string, who identity) error {
 	return nil
 }
 
-// Limits on a source directory.
-const (
-	maxSourceBytes = 8 << 30
-	maxSourceFiles = 100_000
-)
-
-// copySource copies a source directory to target for who builds. What makepkg
-// or git keep beside a PKGBUILD (src, pkg, .git) stays behind; links are copied
-// as links.
-func copySource(ctx context.Context, source, target string, who identity) error {
-	var files int
-	var size int64
-	return filepath.WalkDir(source, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(source, path)
-		if err != nil {
-			return err
-		}
-		destination := filepath.Join(target, relative)
-		if files++; files > maxSourceFiles {
-			return fmt.Errorf("more than %d files in %s", maxSourceFiles, source)
-		}
-		switch {
-		case relative == ".":
-			return nil
-		case entry.IsDir():
-			if relative == ".git" || relative == "src" || relative == "pkg" {
-				return fs.SkipDir
-			}
-			return makeDir(destination, 0o755, who)
-		case entry.Type()&fs.ModeSymlink != 0:
-			link, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			if err := os.Symlink(link, destination); err != nil {
-				return err
-			}
-			return own(destination, who)
-		case entry.Type().IsRegular():
-			n, err := copyFile(path, destination, maxSourceBytes-size, who)
-			size += n
-			return err
-		}
-		return nil
-	})
-}
-
-// errTooLarge says that a source directory is larger than maxSourceBytes.
-var errTooLarge = errors.New("sources too large")
-
 // copyFile copies a regular file of at most limit bytes.
 func copyFile(source, target string, limit int64, who identity) (int64, error) {
 	in, err := os.OpenFile(source, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
@@ -212,7 +155,7 @@ func copyFile(source, target string, limit int64, who identity) (int64, error) {
 		return 0, fmt.Errorf("%s is no regular file", source)
 	}
 	if info.Size() > limit {
-		return 0, fmt.Errorf("%w: %s", errTooLarge, source)
+		return 0, fmt.Errorf("%s has more than %d bytes", source, limit)
 	}
 	out, err := os.OpenFile(target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, info.Mode().Perm()|0o600)
 	if err != nil {
