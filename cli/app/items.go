@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -77,6 +78,9 @@ func readLines(r io.Reader, fields []string, yield func(Item, error) bool) bool 
 		}
 	}
 	if err := scanner.Err(); err != nil {
+		if errors.Is(err, bufio.ErrTooLong) {
+			err = fmt.Errorf("longer than %d bytes", maxItemBytes)
+		}
 		yield(Item{}, fmt.Errorf("reading standard input: line %d: %w", number+1, err))
 		return false
 	}

@@ -34,6 +34,7 @@ type Part struct {
 	Name, FileName, ContentType string
 	Size                        int64
 	SHA256                      string // hex
+	Text                        string // of a part that is no file
 }
 
 // PythonNode answers as ahriman 2.22 does, as far as a worker or a client of a
@@ -43,6 +44,10 @@ type PythonNode struct {
 	Directory          string // uploads are stored here
 	NoUpload           bool   // web.enable_archive_upload = no
 	Polls              int    // how often a process is alive before it is gone
+
+	// Extended, when set, answers first; status 0 leaves it to the node. It is
+	// called for those who are logged in, with the node locked.
+	Extended func(*http.Request, *Request) (status int, body any)
 
 	mu       sync.Mutex
 	requests []Request
@@ -133,7 +138,16 @@ func (n *PythonNode) route(r *http.Request, record *Request) (int, any) {
 		return http.StatusOK, api.Info{Auth: n.Username != "", Version: "2.22.1"}
 	case !n.known(r):
 		return refuse(http.StatusUnauthorized, "Unauthorized")
-	case r.URL.Path == api.PathUpload && !n.NoUpload:
+	}
+	if n.Extended != nil {
+		if status, answer := n.Extended(r, record); status != 0 {
+			return status, answer
+		}
+	}
+	switch {
+	case r.URL.Path == api.PathUpload && n.NoUpload:
+		return refuse(http.StatusNotFound, "Not Found")
+	case r.URL.Path == api.PathUpload:
 		return http.StatusCreated, "201: Created"
 	case r.URL.Path == api.PathUpdate, r.URL.Path == api.PathAdd:
 		id := fmt.Sprintf("12658eb2-35af-42e5-b04a-%012d", len(n.polls))
@@ -216,6 +230,14 @@ func (n *PythonNode) receive(r *http.Request, record *Request) error {
 		}
 		if err != nil {
 			return err
+		}
+		if n.Extended != nil && part.FormName() == api.PartSHA256 {
+			text, err := io.ReadAll(part)
+			if err != nil {
+				return err
+			}
+			record.Parts = append(record.Parts, Part{Name: part.FormName(), Text: string(text)})
+			continue
 		}
 		if part.FormName() != api.PartPackage && part.FormName() != api.PartSignature {
 			return errors.New("multipart field isn't package or signature")
