@@ -6,23 +6,34 @@ package app
 //	environ:"NAME"    the environment variable that holds a flag's default
 //	unsafe:""         the command may run as any user (see --unsafe)
 //	complete:"WHAT"   what a shell completes, where name and type do not say:
-//	                  packages, repositories, files, directories, commands
+//	                  packages, repositories, architectures, files, directories, commands,
+//	                  none
 type Grammar struct {
 	Globals
 
-	HelpCommand        helpCommand        `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
-	HelpCommandsUnsafe helpCommandsUnsafe `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
-	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
+	// Packages.
 
+	// Repository.
+
+	// Distribution and pipelines.
 	RepoTree repoTree `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
 
+	// Service.
+	HelpCommand         helpCommand         `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
+	HelpCommandsUnsafe  helpCommandsUnsafe  `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
+	HelpVersion         helpVersion         `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
 	ServiceConfig       serviceConfig       `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
 	ServiceRepositories serviceRepositories `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
+	Complete            completeCommand     `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
+
+	// Users.
+
+	// Web.
 }
 
 // Globals are the flags that every command takes, before or after its name.
 type Globals struct {
-	Architecture  string      `short:"a" environ:"AHRIMAN_ARCHITECTURE" placeholder:"ARCH" help:"architecture of the repository; all when neither it nor -r is given"`
+	Architecture  string      `short:"a" environ:"AHRIMAN_ARCHITECTURE" placeholder:"ARCH" complete:"architectures" help:"architecture of the repository; all when neither it nor -r is given"`
 	Configuration string      `short:"c" environ:"AHRIMAN_CONFIGURATION" default:"/etc/ahriman.ini" placeholder:"PATH" complete:"files" help:"configuration file"`
 	Force         bool        `help:"run even when another process holds the lock"`
 	Lock          string      `short:"l" default:"/tmp/ahriman.lock" placeholder:"PATH" complete:"files" help:"lock file; empty for none"`

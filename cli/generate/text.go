@@ -1,0 +1,66 @@
+package main
+
+// What the manual pages say beside the grammar.
+
+const manIntroduction = `.Nm
+keeps a pacman repository and builds its packages, on one machine or many.
+Each command does one step: it reads names or paths from its arguments,
+or one a line from standard input where an argument is
+.Sq - ,
+writes its result to standard output, and everything meant for a person
+to standard error.
+Where a command takes
+.Fl -json ,
+it prints one JSON object a line, which other commands read, failures included.
+`
+
+const manEnvironment = `.It Ev NO_COLOR
+When set, nothing is coloured.
+Output that does not go to a terminal never is, nor with
+.Ev TERM
+set to
+.Dq dumb .
+`
+
+const manFiles = `.Sh FILES
+.Bl -tag -width Ds
+.It Pa /etc/ahriman.ini
+The configuration, with
+.Pa /etc/ahriman.ini.d/*.ini
+read after it.
+.It Pa /var/lib/ahriman
+Everything that is kept, unless
+.Ic repository.root
+names another directory.
+.It Pa /tmp/ahriman.lock
+Held while a command changes the repository.
+.El
+`
+
+const manExit = `.Sh EXIT STATUS
+.Bl -tag -width Ds
+.It 0
+Done.
+.It 1
+Failed.
+.It 2
+The command line is wrong.
+.It 3
+Partly done: some packages failed, each named on standard error.
+.It 4
+There was nothing to do, and
+.Fl -exit-code
+was given.
+.It 128+n
+Ended by signal n: 130 when interrupted.
+.El
+`
+
+const manExamples = `Help on a command:
+.Pp
+.Dl ahriman help help-version
+.Pp
+With another configuration, for one of its repositories:
+.Pp
+.Dl ahriman -c ./ahriman.ini -r extra -a x86_64 help-version
+`
