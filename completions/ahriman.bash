@@ -3,6 +3,11 @@
 # __ahriman_command NAME: sets flags, values (flag=kind) and arguments (kinds).
 __ahriman_command() {
 	case $1 in
+	repo-tree)
+		flags+=' -p --partitions --partition --by --names --json --from'
+		values+=' -p=none --partitions=none --partition=none --by=enum:count,time --from=directories'
+		arguments+=' directories*'
+		;;
 	help)
 		flags+=' '
 		values+=' '
@@ -18,6 +23,16 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' '
 		;;
+	service-config | config | repo-config)
+		flags+=' --defaults --info --no-info --secure --no-secure --json'
+		values+=' '
+		arguments+=' none none'
+		;;
+	service-repositories)
+		flags+=' --id-only --no-id-only --json'
+		values+=' '
+		arguments+=' '
+		;;
 	*) return 1 ;;
 	esac
 }
@@ -28,7 +43,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='help help-commands-unsafe help-version version'
+__ahriman_commands='repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'help help-commands-unsafe help-version version'
+    string split ' ' 'repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -50,9 +50,30 @@ complete -c ahriman -s r -l repository -x -a '(__ahriman_names repositories)' -d
 complete -c ahriman -l unsafe -d 'run as a user who does not own the repository\'s root'
 complete -c ahriman -s V -l version -d 'show version and exit'
 complete -c ahriman -l wait-timeout -x -d 'how long to wait for the lock: negative not at all, 0 for ever (default -1)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-tree' -d 'print levels of dependencies, and parts for several workers'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -s p -l partitions -x -d 'split into at most N parts that need nothing of each other (default 1)'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -l partition -x -d 'print part K only, counted from 0; nothing when there are fewer'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -l by -x -a 'count time' -d 'parts of as many bases, or of as many seconds (count,time) (default count)'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -l names -d 'print nothing but bases, one a line, in an order that gives each what it needs'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -l json -d 'print one object a line: partition, level, base, version, seconds'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -l from -x -a '(__fish_complete_directories)' -d 'instead of the repository, take the PKGBUILD in DIR, or those in the directories in it; - for standard input'
+complete -c ahriman -n '__ahriman_command_is repo-tree' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'help' -d 'show help message'
 complete -c ahriman -n '__ahriman_command_is help' -a '(__ahriman_commands)'
 complete -c ahriman -n __ahriman_no_command -a 'help-commands-unsafe' -d 'list commands which may run as any user'
 complete -c ahriman -n '__ahriman_command_is help-commands-unsafe' -a '(__ahriman_commands)'
 complete -c ahriman -n __ahriman_no_command -a 'help-version' -d 'show versions of ahriman and what it was built with'
 complete -c ahriman -n __ahriman_no_command -a 'version' -d 'show versions of ahriman and what it was built with'
+complete -c ahriman -n __ahriman_no_command -a 'service-config' -d 'print the configuration'
+complete -c ahriman -n __ahriman_no_command -a 'config' -d 'print the configuration'
+complete -c ahriman -n __ahriman_no_command -a 'repo-config' -d 'print the configuration'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l defaults -d 'print options that are not set too, with what counts then'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l info -d 'print first which files were read'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l no-info -d 'not: print first which files were read'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l secure -d 'hide passwords, tokens and other secrets'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l no-secure -d 'not: hide passwords, tokens and other secrets'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l json -d 'print one object a line, with the file and line that set the option'
+complete -c ahriman -n __ahriman_no_command -a 'service-repositories' -d 'list repositories'
+complete -c ahriman -n '__ahriman_command_is service-repositories' -l id-only -d 'print nothing but ARCHITECTURE-NAME, one a line'
+complete -c ahriman -n '__ahriman_command_is service-repositories' -l no-id-only -d 'not: print nothing but ARCHITECTURE-NAME, one a line'
+complete -c ahriman -n '__ahriman_command_is service-repositories' -l json -d 'print one object a line'
