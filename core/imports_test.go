@@ -27,7 +27,7 @@ func layers() map[string][]string {
 		"cli/generate":    {"cli/app"},
 		"cli/ui":          {},
 		"core/alpm":       {},
-		"core/config":     {"core/alpm"},
+		"core/config":     {"core/alpm", "core/internal"},
 		"core/internal":   {},
 		"core/pkgbuild":   {"core/alpm"},
 		"core/tree":       {"core/alpm"},

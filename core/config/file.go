@@ -54,6 +54,26 @@ type File struct {
 // wins. The error wraps fs.ErrNotExist when there is no main file, and is a
 // *SyntaxError for a line that cannot be read.
 func Load(path string, environ []string) (*File, error) {
+	f, err := newFile(path, environ)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.read(f.path); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	return f.rest(environ)
+}
+
+// Empty is Load without a main file at path, as before a node is set up.
+func Empty(path string, environ []string) (*File, error) {
+	f, err := newFile(path, environ)
+	if err != nil {
+		return nil, err
+	}
+	return f.rest(environ)
+}
+
+func newFile(path string, environ []string) (*File, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -63,9 +83,11 @@ func Load(path string, environ []string) (*File, error) {
 		name, value, _ := strings.Cut(variable, "=")
 		f.environ[name] = value
 	}
-	if err := f.read(path); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
+	return f, nil
+}
+
+// rest reads what comes after the main file.
+func (f *File) rest(environ []string) (*File, error) {
 	includes, logging, err := f.includes(environ)
 	if err != nil {
 		return nil, err
