@@ -65,7 +65,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("TZ", "UTC")
 	// The race detector sleeps for a second at exit otherwise.
 	env.Setenv("GORACE", "atexit_sleep_ms=0")
-	return os.Chmod(env.WorkDir, 0o755)
+	return errors.Join(os.Chmod(filepath.Dir(env.WorkDir), 0o755), os.Chmod(env.WorkDir, 0o755))
 }
 
 // status checks a command's exit status; standard output and error can be
