@@ -28,8 +28,12 @@ type Grammar struct {
 	Complete            completeCommand     `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
 
 	// Users.
+	UserAdd    userAdd    `cmd:"" name:"user-add" group:"user" help:"add a user, or replace one"`
+	UserList   userList   `cmd:"" name:"user-list" group:"user" help:"list users"`
+	UserRemove userRemove `cmd:"" name:"user-remove" group:"user" help:"remove a user"`
 
 	// Web.
+	Web web `cmd:"" name:"web" group:"web" help:"serve the API, the repositories and a page"`
 }
 
 // Globals are the flags that every command takes, before or after its name.

@@ -76,7 +76,7 @@ func (s *Server) repositories(*call, nothing) ([]api.Repository, error) {
 }
 
 func (s *Server) getSettings(*call, nothing) ([]api.ConfigEntry, error) {
-	return s.config.Settings(), nil
+	return s.config.Settings()
 }
 
 func (s *Server) postSettings(c *call, _ nothing) (nothing, error) {

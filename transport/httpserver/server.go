@@ -19,6 +19,7 @@ import (
 
 	"ahriman/core/alpm"
 	"ahriman/core/store"
+	"ahriman/sign"
 	"ahriman/transport/api"
 )
 
@@ -63,19 +64,12 @@ type Shelf interface {
 	PoolPath(base, fileName string) string
 }
 
-// Verifier checks signatures.
-type Verifier interface {
-	// Verify returns an error unless signature is one of the file at path, made
-	// by a key that is trusted.
-	Verify(ctx context.Context, path string, signature []byte) error
-}
-
 // Repository is one that the server knows.
 type Repository struct {
 	ID        alpm.RepositoryID
-	Shelf     Shelf    // nil: it takes no uploads
-	Verifier  Verifier // nil: uploads need no signature, and theirs is not checked
-	Published string   // directory, or link to one, that is served below /repo/<name>/<arch>/; empty: none is
+	Shelf     Shelf         // nil: it takes no uploads
+	Keyring   *sign.Keyring // of those whose packages are accepted (sign.verify); nil: signatures are not checked
+	Published string        // directory, or link to one, that is served below /repo/<name>/<arch>/; empty: none is
 }
 
 // Auth says who may do what.
@@ -116,7 +110,7 @@ type Config struct {
 	IndexURL string
 	// Settings returns the configuration without secrets, for PathConfig; nil:
 	// it does not exist.
-	Settings func() []api.ConfigEntry
+	Settings func() ([]api.ConfigEntry, error)
 	// Reload reads the configuration again, for POST to PathConfig; nil: it
 	// does not exist.
 	Reload func(ctx context.Context) error

@@ -70,8 +70,10 @@ func start(t *testing.T, change func(*httpserver.Config)) *node {
 		Store: db, Version: "2.22.1", Uploads: true, Submitter: jobs{db}, Intervals: []int{5, 1, 10, 30, 60},
 		Repositories: []httpserver.Repository{{ID: refrepo, Shelf: repo, Published: repo.Published()}},
 		Auth:         httpserver.Auth{Enabled: true, AllowReadOnly: true, Salt: salt},
-		Settings:     func() []api.ConfigEntry { return []api.ConfigEntry{{Section: "web", Key: "host", Value: "127.0.0.1"}} },
-		Reload:       func(context.Context) error { return nil },
+		Settings: func() ([]api.ConfigEntry, error) {
+			return []api.ConfigEntry{{Section: "web", Key: "host", Value: "127.0.0.1"}}, nil
+		},
+		Reload: func(context.Context) error { return nil },
 	}
 	if change != nil {
 		change(&config)

@@ -249,13 +249,8 @@ func (a *arrival) receiveDigests(part io.Reader) error {
 func (s *Server) admit(ctx context.Context, a *arrival) (api.UploadReply, error) {
 	name := alpm.SafeFileName(a.pkg.FileName)
 	reply := api.UploadReply{File: name, Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256}
-	if a.repository.Verifier != nil {
-		if a.signature == nil {
-			return reply, api.Errorf(api.ErrForbidden, "%s has no signature", a.pkg.FileName)
-		}
-		if err := a.repository.Verifier.Verify(ctx, a.file.path, a.signature); err != nil {
-			return reply, api.Errorf(api.ErrForbidden, "%s: %v", a.pkg.FileName, err)
-		}
+	if err := a.verify(); err != nil {
+		return reply, err
 	}
 	published, err := digestOf(a.repository.Shelf.PoolPath(a.pkg.Base, name))
 	if err != nil {
@@ -283,6 +278,23 @@ func (s *Server) admit(ctx context.Context, a *arrival) (api.UploadReply, error)
 		}
 	}
 	return reply, a.place(waiting)
+}
+
+// verify checks the signature where the repository asks for one.
+func (a *arrival) verify() error {
+	if a.repository.Keyring == nil {
+		return nil
+	}
+	if a.signature == nil {
+		return api.Errorf(api.ErrForbidden, "%s has no signature, and the repository accepts signed packages only", a.pkg.FileName)
+	}
+	if _, err := a.file.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := a.repository.Keyring.Verify(a.file.file, a.signature); err != nil {
+		return api.Errorf(api.ErrForbidden, "%s: %v", a.pkg.FileName, err)
+	}
+	return nil
 }
 
 // digestOf returns the SHA-256 of a file in hex, empty when there is none.
