@@ -33,6 +33,26 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' '
 		;;
+	user-add)
+		flags+=' --key --packager -p --password -R --role'
+		values+=' --key=none --packager=none -p=none --password=none -R=enum:unauthorized,read,reporter,full --role=enum:unauthorized,read,reporter,full'
+		arguments+=' none'
+		;;
+	user-list)
+		flags+=' -e --exit-code -R --role --json'
+		values+=' -R=enum:,unauthorized,read,reporter,full --role=enum:,unauthorized,read,reporter,full'
+		arguments+=' none'
+		;;
+	user-remove)
+		flags+=' '
+		values+=' '
+		arguments+=' none'
+		;;
+	web)
+		flags+=' --address --addr-file'
+		values+=' --address=none --addr-file=files'
+		arguments+=' '
+		;;
 	*) return 1 ;;
 	esac
 }
@@ -43,7 +63,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories'
+__ahriman_commands='repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories user-add user-list user-remove web'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories'
+    string split ' ' 'repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories user-add user-list user-remove web'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -77,3 +77,16 @@ complete -c ahriman -n __ahriman_no_command -a 'service-repositories' -d 'list r
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l id-only -d 'print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l no-id-only -d 'not: print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'user-add' -d 'add a user, or replace one'
+complete -c ahriman -n '__ahriman_command_is user-add' -l key -x -d 'OpenPGP key of the user'
+complete -c ahriman -n '__ahriman_command_is user-add' -l packager -x -d 'packager of what the user requests, NAME <MAIL>'
+complete -c ahriman -n '__ahriman_command_is user-add' -s p -l password -x -d 'password; other users of this machine can read it there: leave it out to be asked, or to read it from standard input'
+complete -c ahriman -n '__ahriman_command_is user-add' -s R -l role -x -a 'unauthorized read reporter full' -d 'what the user may do: unauthorized,read,reporter,full (default read)'
+complete -c ahriman -n __ahriman_no_command -a 'user-list' -d 'list users'
+complete -c ahriman -n '__ahriman_command_is user-list' -s e -l exit-code -d 'exit with status 4 when there are none'
+complete -c ahriman -n '__ahriman_command_is user-list' -s R -l role -x -a ' unauthorized read reporter full' -d 'only users of this role: unauthorized, read, reporter, full'
+complete -c ahriman -n '__ahriman_command_is user-list' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'user-remove' -d 'remove a user'
+complete -c ahriman -n __ahriman_no_command -a 'web' -d 'serve the API, the repositories and a page'
+complete -c ahriman -n '__ahriman_command_is web' -l address -x -d 'where to listen; port 0 takes a free one; without it, web.host and web.port'
+complete -c ahriman -n '__ahriman_command_is web' -l addr-file -r -F -d 'write the address to this file once requests are answered'
