@@ -18,7 +18,7 @@ import (
 // TestMain makes the test binary serve as the program: scripts find it as
 // "ahriman" in their PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ahriman": main})
+	testscript.Main(m, map[string]func(){"ahriman": main, "standin": standin})
 }
 
 // TestScript runs testdata/script/*.txtar, which specify the command line. They

@@ -16,12 +16,17 @@ type Grammar struct {
 	// Repository.
 
 	// Distribution and pipelines.
-	RepoTree repoTree `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
+	RepoReport   repoReport   `cmd:"" name:"repo-report" aliases:"report" group:"distribution" unsafe:"" help:"make reports, such as asking the master to update"`
+	RepoSync     repoSync     `cmd:"" name:"repo-sync" aliases:"sync" group:"repository" help:"upload what the targets lack of the repository"`
+	RepoTriggers repoTriggers `cmd:"" name:"repo-triggers" group:"repository" help:"run triggers without an update"`
+	RepoTree     repoTree     `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
 
 	// Service.
-	HelpCommand         helpCommand         `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
-	HelpCommandsUnsafe  helpCommandsUnsafe  `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
-	HelpVersion         helpVersion         `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
+	HelpCommand        helpCommand        `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`
+	HelpCommandsUnsafe helpCommandsUnsafe `cmd:"" name:"help-commands-unsafe" group:"service" unsafe:"" help:"list commands which may run as any user"`
+	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
+	Upload             upload             `cmd:"" name:"upload" group:"distribution" unsafe:"" help:"send package files to the master"`
+
 	ServiceConfig       serviceConfig       `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
 	ServiceRepositories serviceRepositories `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
 	ServiceSetup        serviceSetup        `cmd:"" name:"service-setup" aliases:"init,repo-init,repo-setup,setup" group:"service" unsafe:"" help:"set up a repository on this machine"`

@@ -25,6 +25,12 @@ func NewOutcome(env *Env, json bool) *Outcome { return &Outcome{env: env, json: 
 // Done counts an item that went well.
 func (o *Outcome) Done() { o.done++ }
 
+// Partly counts an item of which a part failed, and has been printed.
+func (o *Outcome) Partly(partial *Partial) {
+	o.done++
+	o.failed = append(o.failed, partial.Failed...)
+}
+
 // Fail records that an item failed: one that came in as an *ItemFailure is
 // handed on as it was, any other is printed to standard error.
 func (o *Outcome) Fail(name string, err error) {

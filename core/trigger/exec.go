@@ -25,14 +25,14 @@ const (
 // newExec runs a program after each result.
 func newExec(path string, options Options) (trigger, error) {
 	if !filepath.IsAbs(path) {
-		return trigger{}, &NameError{Name: ExecPrefix + path, Problem: "has no absolute path", Advice: "write exec:/path/to/program"}
+		return trigger{}, &NameError{Name: "trigger " + ExecPrefix + path, Problem: "has no absolute path", Advice: "write exec:/path/to/program"}
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return trigger{}, fmt.Errorf("trigger %s%s: %w", ExecPrefix, path, err)
 	}
 	if !info.Mode().IsRegular() || info.Mode()&0o111 == 0 {
-		return trigger{}, &NameError{Name: ExecPrefix + path, Problem: "is no program", Advice: "chmod +x " + path}
+		return trigger{}, &NameError{Name: "trigger " + ExecPrefix + path, Problem: "is no program", Advice: "chmod +x " + path}
 	}
 	return trigger{onResult: func(ctx context.Context, result Result) error {
 		return runProgram(ctx, path, result, options)

@@ -180,17 +180,17 @@ func notYet(name string, targets int) (trigger, error) {
 	if targets == 0 {
 		return trigger{}, nil
 	}
-	return trigger{}, &NameError{Name: name, Problem: "is not supported yet", Advice: "remove it from build.triggers"}
+	return trigger{}, &NameError{Name: "trigger " + name, Problem: "is not supported yet", Advice: "remove it from build.triggers"}
 }
 
-// NameError is a trigger that cannot be run.
+// NameError is a trigger, or a target of one, that cannot be run.
 type NameError struct {
-	Name    string
+	Name    string // "trigger ahriman.core.archive.ArchiveTrigger", "upload.target s3"
 	Problem string
 	Advice  string
 }
 
-func (e *NameError) Error() string { return fmt.Sprintf("trigger %s %s", e.Name, e.Problem) }
+func (e *NameError) Error() string { return e.Name + " " + e.Problem }
 
 // Hint says what to do about it.
 func (e *NameError) Hint() string { return e.Advice }
@@ -198,11 +198,11 @@ func (e *NameError) Hint() string { return e.Advice }
 func unknown(name string) error {
 	if filepath.IsAbs(name) {
 		return &NameError{
-			Name: name, Problem: "is a Python plugin, which only the Python ahriman can load",
+			Name: "trigger " + name, Problem: "is a Python plugin, which only the Python ahriman can load",
 			Advice: fmt.Sprintf("a program that reads the result as JSON from its standard input can take its place: %s%s", ExecPrefix, name),
 		}
 	}
-	err := &NameError{Name: name, Problem: "is unknown", Advice: "known are " + strings.Join(Names(), ", ") + " and exec:/path"}
+	err := &NameError{Name: "trigger " + name, Problem: "is unknown", Advice: "known are " + strings.Join(Names(), ", ") + " and exec:/path"}
 	if guess := similar(name); guess != "" {
 		err.Advice = "did you mean " + guess + "? " + err.Advice
 	}

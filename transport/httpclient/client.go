@@ -36,7 +36,7 @@ type Config struct {
 	Token string
 
 	// Timeout is how long one request may take; of an upload, how long it may
-	// stand still. Zero means DefaultTimeout.
+	// stand still. Zero means DefaultTimeout, negative without end.
 	Timeout time.Duration
 
 	// MaxRetries is how often a request is sent again after a failure that may
@@ -57,6 +57,9 @@ type Config struct {
 
 // DefaultTimeout is ahriman's.
 const DefaultTimeout = 30 * time.Second
+
+// endless stands for no timeout.
+const endless = 365 * 24 * time.Hour
 
 // Client is a connection to a node. It is safe for concurrent use.
 type Client struct {
@@ -90,8 +93,11 @@ func New(config Config) (*Client, error) {
 		}
 		base.User = nil
 	}
-	if config.Timeout <= 0 {
+	switch {
+	case config.Timeout == 0:
 		config.Timeout = DefaultTimeout
+	case config.Timeout < 0:
+		config.Timeout = endless
 	}
 	if config.UserAgent == "" {
 		config.UserAgent = "ahriman"

@@ -71,6 +71,25 @@ func (c *Client) Unregister(ctx context.Context, identifier string) error {
 	})
 }
 
+// Registration is one worker's place in the list of a master.
+type Registration struct {
+	client *Client
+	worker api.Worker
+}
+
+// Registration returns the place of a worker; it is not registered yet.
+func (c *Client) Registration(worker api.Worker) *Registration {
+	return &Registration{client: c, worker: worker}
+}
+
+// Register makes the worker known, or renews it.
+func (r *Registration) Register(ctx context.Context) error { return r.client.Register(ctx, r.worker) }
+
+// Unregister forgets it.
+func (r *Registration) Unregister(ctx context.Context) error {
+	return r.client.Unregister(ctx, r.worker.Identifier)
+}
+
 // Patches returns a base's patches.
 func (c *Client) Patches(ctx context.Context, base string) ([]source.Patch, error) {
 	var patches []source.Patch

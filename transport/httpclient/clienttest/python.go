@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -162,6 +164,10 @@ func (n *PythonNode) route(r *http.Request, record *Request) (int, any) {
 		return n.packageCall(r, record)
 	case r.Method == http.MethodGet && r.URL.Path == api.PathStatus:
 		return http.StatusOK, api.ServiceStatus{Status: api.Status{Status: api.Unknown}, Version: "2.22.1"}
+	case r.Method == http.MethodGet && r.URL.Path == api.PathPackages:
+		return http.StatusOK, slices.SortedFunc(maps.Values(n.packages), func(a, b api.PackageEntry) int {
+			return strings.Compare(a.Package.Base, b.Package.Base)
+		})
 	case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/patches"):
 		return http.StatusOK, []any{}
 	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/api/v1/"), r.Method == http.MethodDelete:
