@@ -12,10 +12,16 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"ahriman/core/build"
 )
 
 // Main runs one command line to its end and returns the exit status.
 func Main(ctx context.Context, env Env) int {
+	// A build's sandbox is this program again, started by itself.
+	if code, ok := build.SandboxMain(env.Args); ok {
+		return code
+	}
 	out := &stdout{Writer: env.Stdout}
 	env.Stdout = out
 	err := run(ctx, &env)
@@ -31,18 +37,22 @@ func run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if len(env.Args) == 0 {
+	bare := len(env.Args) == 0
+	if bare {
 		env.Args = []string{"--help"}
 		parser.Stdout = env.Stderr
 	}
 	parsed, err := parser.Parse(joinNegative(env.Args))
 	switch {
-	case exited && len(env.Args) == 1 && parser.Stdout == env.Stderr:
+	case exited && bare:
 		return &Reported{Usagef("no command given")}
 	case exited: // by --help or --version, which have printed
 		return nil
 	case err != nil:
 		return wrongUsage(err, parser.Model)
+	}
+	if err := checkOwner(env, &grammar.Globals, parsed.Selected()); err != nil {
+		return err
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return parsed.Run(env, &grammar.Globals)
