@@ -33,6 +33,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' '
 		;;
+	service-setup | init | repo-init | repo-setup | setup)
+		flags+=' --build-as-user --from-configuration --generate-salt --no-generate-salt --makeflags-jobs --no-makeflags-jobs --mirror --multilib --no-multilib --packager --server --sign-key --sign-target --web-port --web-unix-socket --dry-run --json'
+		values+=' --build-as-user=none --from-configuration=files --mirror=none --packager=none --server=none --sign-key=none --sign-target=enum:disabled,packages,repository --web-port=none --web-unix-socket=files'
+		arguments+=' '
+		;;
 	user-add)
 		flags+=' --key --packager -p --password -R --role'
 		values+=' --key=none --packager=none -p=none --password=none -R=enum:unauthorized,read,reporter,full --role=enum:unauthorized,read,reporter,full'
@@ -63,7 +68,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories user-add user-list user-remove web'
+__ahriman_commands='repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

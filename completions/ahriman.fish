@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories user-add user-list user-remove web'
+    string split ' ' 'repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -77,6 +77,28 @@ complete -c ahriman -n __ahriman_no_command -a 'service-repositories' -d 'list r
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l id-only -d 'print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l no-id-only -d 'not: print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'service-setup' -d 'set up a repository on this machine'
+complete -c ahriman -n __ahriman_no_command -a 'init' -d 'set up a repository on this machine'
+complete -c ahriman -n __ahriman_no_command -a 'repo-init' -d 'set up a repository on this machine'
+complete -c ahriman -n __ahriman_no_command -a 'repo-setup' -d 'set up a repository on this machine'
+complete -c ahriman -n __ahriman_no_command -a 'setup' -d 'set up a repository on this machine'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l build-as-user -x -d 'who builds when ahriman runs as root, and owns the repository\'s root'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l from-configuration -r -F -d 'pacman configuration to begin with (default devtools\', else /etc/pacman.conf, else one of our own)'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l generate-salt -d 'make a salt for passwords, unless there is one'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l no-generate-salt -d 'not: make a salt for passwords, unless there is one'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l makeflags-jobs -d 'let make use all processors'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l no-makeflags-jobs -d 'not: let make use all processors'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l mirror -x -d 'take the distribution\'s packages from here, not by the mirror list; with $repo and $arch'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l multilib -d 'add multilib to pacman\'s repositories (on x86_64)'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l no-multilib -d 'not: add multilib to pacman\'s repositories (on x86_64)'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l packager -x -d 'who builds: Name <mail>'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l server -x -d 'where builds find packages of this repository, on the master; with $repo and $arch (default this root)'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l sign-key -x -d 'OpenPGP key to sign with'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l sign-target -x -a 'disabled packages repository' -d 'what to sign, more than once for both: disabled,packages,repository'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l web-port -x -d 'port that the web service listens on'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l web-unix-socket -r -F -d 'socket that the web service listens on'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l dry-run -d 'print what would be done, with what would be written, and do nothing'
+complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l json -d 'print one object a line'
 complete -c ahriman -n __ahriman_no_command -a 'user-add' -d 'add a user, or replace one'
 complete -c ahriman -n '__ahriman_command_is user-add' -l key -x -d 'OpenPGP key of the user'
 complete -c ahriman -n '__ahriman_command_is user-add' -l packager -x -d 'packager of what the user requests, NAME <MAIL>'
