@@ -61,15 +61,15 @@ func (w *writer) adoptGeneration(ctx context.Context, old *state, dir string) er
 	}
 	for _, kind := range []string{"db", "files"} {
 		name := w.options.ID.Name + "." + kind
-		if err := adoptDatabase(ctx, old.dir, dir, name); err != nil {
+		if err := copyDatabase(ctx, old.dir, dir, name); err != nil {
 			return err
 		}
 	}
 	return durable.SyncDir(dir)
 }
 
-// adoptDatabase copies a database, its signature and the links to them.
-func adoptDatabase(ctx context.Context, from, to, name string) error {
+// copyDatabase copies a database, its signature and the links to them.
+func copyDatabase(ctx context.Context, from, to, name string) error {
 	for _, suffix := range []string{"", ".sig"} {
 		path, err := filepath.EvalSymlinks(filepath.Join(from, name+suffix))
 		if errors.Is(err, fs.ErrNotExist) {
@@ -78,16 +78,8 @@ func adoptDatabase(ctx context.Context, from, to, name string) error {
 		if err != nil {
 			return err
 		}
-		info, err := os.Stat(path)
-		if err != nil {
-			return err
-		}
 		base := filepath.Base(path)
-		copied := filepath.Join(to, base)
-		if err := takeFile(ctx, path, copied, false); err != nil {
-			return err
-		}
-		if err := os.Chtimes(copied, info.ModTime(), info.ModTime()); err != nil {
+		if err := exportFile(ctx, path, filepath.Join(to, base)); err != nil {
 			return err
 		}
 		if base == name+suffix {

@@ -44,15 +44,15 @@ func (r *Repository) resolve() (dir string, number int, err error) {
 	if err != nil {
 		return "", 0, err
 	}
-	if n, ok := number1(filepath.Base(target)); ok && target == r.publishedLink(n) {
+	if n, ok := parseNumber(filepath.Base(target)); ok && target == r.publishedLink(n) {
 		return r.generation(n), n, nil
 	}
 	dir, err = filepath.EvalSymlinks(r.Published())
 	return dir, 0, err
 }
 
-// number1 reads the number of a generation: from 1, in its only spelling.
-func number1(name string) (int, bool) {
+// parseNumber reads the number of a generation: from 1, in its only spelling.
+func parseNumber(name string) (int, bool) {
 	n, err := strconv.Atoi(name)
 	return n, err == nil && n > 0 && strconv.Itoa(n) == name
 }
@@ -65,7 +65,7 @@ func (r *Repository) numbers() ([]int, error) {
 	}
 	var numbers []int
 	for _, entry := range entries {
-		if n, ok := number1(entry.Name()); ok {
+		if n, ok := parseNumber(entry.Name()); ok {
 			numbers = append(numbers, n)
 		}
 	}
@@ -86,10 +86,8 @@ func (w *writer) writeGeneration(ctx context.Context, dir string, next, from *st
 	if err := w.signDatabases(ctx, dir); err != nil {
 		return err
 	}
-	for _, kind := range []string{"db", "files"} {
-		if err := os.Chtimes(filepath.Join(dir, w.database(kind)), next.modTime, next.modTime); err != nil {
-			return err
-		}
+	if err := w.setTimes(dir, next); err != nil {
+		return err
 	}
 	index, err := create(filepath.Join(dir, indexName))
 	if err != nil {
@@ -103,6 +101,20 @@ func (w *writer) writeGeneration(ctx context.Context, dir string, next, from *st
 		return err
 	}
 	return durable.SyncDir(dir)
+}
+
+// setTimes gives the databases their modification time, and the signatures too:
+// pacman asks for either with If-Modified-Since.
+func (w *writer) setTimes(dir string, next *state) error {
+	for _, kind := range []string{"db", "files"} {
+		for _, suffix := range []string{"", ".sig"} {
+			err := os.Chtimes(filepath.Join(dir, w.database(kind)+suffix), next.modTime, next.modTime)
+			if err != nil && (suffix == "" || !errors.Is(err, fs.ErrNotExist)) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // makeLinks makes dir with a link for each file of the next state. A former

@@ -244,6 +244,8 @@ func takeSignature(source, path string) error {
 	return writeSync(path, signature)
 }
 
+var errNotRegular = errors.New("not a regular file")
+
 // openRegular opens a file that is one: opening a named pipe would wait.
 func openRegular(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
@@ -252,7 +254,7 @@ func openRegular(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
+		err = fmt.Errorf("%s is %w", path, errNotRegular)
 	}
 	if err != nil {
 		f.Close()
