@@ -143,8 +143,11 @@ func adoptFile(ctx context.Context, area *staging, from, to string) error {
 	if err == nil {
 		return durable.SyncDir(filepath.Dir(to))
 	}
-	if !errors.Is(err, fs.ErrExist) || filepath.Ext(to) == ".sig" {
+	if !errors.Is(err, fs.ErrExist) {
 		return err
+	}
+	if filepath.Ext(to) == ".sig" { // the published one counts
+		return durable.Rename(staged, to)
 	}
 	have, err := sha256Of(to)
 	if err != nil {

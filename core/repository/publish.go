@@ -90,9 +90,8 @@ func (r *Repository) publish(ctx context.Context, change Change) (_ *Publication
 			return nil, err
 		}
 		publication.Generation = next.number
-		publication.CleanUp = w.prune(next)
 	}
-	publication.CleanUp = errors.Join(publication.CleanUp, takeAway(files))
+	publication.CleanUp = errors.Join(w.prune(next), takeAway(files))
 	return publication, nil
 }
 
