@@ -1,7 +1,8 @@
 package alpm
 
 import (
-	"archive/tar"
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -34,7 +35,7 @@ func readDatabase(r io.Reader, limits Limits) ([]Package, error) {
 // databaseEntry is one file of a database that this package knows.
 type databaseEntry struct {
 	directory string // "name-version"
-	file      string // "desc" or "files"
+	files     bool   // it is the file list, not the desc
 	date      time.Time
 	content   []byte // valid until the next entry
 }
@@ -47,30 +48,33 @@ func walkDatabase(r io.Reader, limits Limits, visit func(*databaseEntry) error) 
 		return malformed(err)
 	}
 	defer unpacked.Close()
-	archive := tar.NewReader(&boundedReader{r: unpacked, packed: packed, limits: limits})
+	bounded := &boundedReader{r: unpacked, packed: packed, limits: limits}
+	archive := &tarScanner{r: bufio.NewReaderSize(bounded, 64<<10)}
 	var e databaseEntry
-	for n := 0; ; n++ {
-		header, err := archive.Next()
+	for {
+		err := archive.next(&limits.Entries)
 		if err == io.EOF {
-			return nil
+			// What follows the last entry holds the stream's checksum.
+			_, err = io.Copy(io.Discard, bounded)
+			return malformed(err)
 		}
 		if err != nil {
 			return malformed(err)
 		}
-		if n >= limits.Entries {
-			return fmt.Errorf("%w: too many entries", ErrFormat)
-		}
-		var ok bool
-		e.directory, e.file, ok = strings.Cut(strings.TrimPrefix(header.Name, "./"), "/")
-		if !ok || header.Typeflag != tar.TypeReg || e.file != "desc" && e.file != "files" {
+		directory, file, ok := bytes.Cut(bytes.TrimPrefix(archive.name, []byte("./")), []byte("/"))
+		if !ok || string(file) != "desc" && string(file) != "files" {
 			continue
 		}
-		e.date = header.ModTime
-		if err = e.read(archive, header.Size); err == nil {
-			err = visit(&e)
+		if string(directory) != e.directory {
+			e.directory = string(directory)
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", header.Name, err)
+		e.files = string(file) == "files"
+		e.date = archive.date
+		if err := e.read(archive); err != nil {
+			return fmt.Errorf("%s: %w", archive.name, malformed(err))
+		}
+		if err := visit(&e); err != nil {
+			return fmt.Errorf("%s: %w", archive.name, err)
 		}
 	}
 }
@@ -78,23 +82,22 @@ func walkDatabase(r io.Reader, limits Limits, visit func(*databaseEntry) error) 
 // maxFiles bounds one package's file list, in bytes.
 const maxFiles = 256 << 20
 
-// read fills content with an entry of a known size.
-func (e *databaseEntry) read(r io.Reader, size int64) error {
+// read fills content with the entry the archive is at.
+func (e *databaseEntry) read(archive *tarScanner) error {
 	limit := int64(maxMetadata)
-	if e.file == "files" {
+	if e.files {
 		limit = maxFiles
 	}
-	if size > limit {
-		return fmt.Errorf("%w: %d bytes, more than %d", ErrFormat, size, limit)
+	if archive.size > limit {
+		return fmt.Errorf("%w: %d bytes, more than %d", ErrFormat, archive.size, limit)
 	}
 	e.content = e.content[:0]
-	for int64(len(e.content)) < size { // grow as it comes: a header may lie
-		part := int(min(size-int64(len(e.content)), 1<<20))
-		e.content = slices.Grow(e.content, part)
-		n, err := io.ReadFull(r, e.content[len(e.content):len(e.content)+part])
-		e.content = e.content[:len(e.content)+n]
-		if err != nil {
-			return malformed(err)
+	for archive.size > 0 { // grow as it comes: a header may lie
+		n := len(e.content)
+		part := int(min(archive.size, 1<<20))
+		e.content = slices.Grow(e.content, part)[:n+part]
+		if err := archive.read(e.content[n:]); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -117,7 +120,7 @@ func (d *databaseReader) entry(e *databaseEntry) error {
 		d.described = append(d.described, false)
 	}
 	text := string(e.content)
-	if e.file == "files" {
+	if e.files {
 		d.packages[i].Files = parseFiles(text)
 		return nil
 	}

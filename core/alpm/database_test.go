@@ -17,7 +17,11 @@ func rawDatabase(t *testing.T, r *bytes.Reader) map[string]string {
 	t.Helper()
 	entries := make(map[string]string)
 	err := walkDatabase(r, Limits{}.withDefaults(), func(e *databaseEntry) error {
-		entries[e.directory+"/"+e.file] = string(e.content)
+		file := "/desc"
+		if e.files {
+			file = "/files"
+		}
+		entries[e.directory+file] = string(e.content)
 		return nil
 	})
 	if err != nil {

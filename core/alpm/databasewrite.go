@@ -103,7 +103,7 @@ func (u *update) entry(e *databaseEntry) error {
 		u.seen[e.directory] = true
 		u.current = rawPackage{directory: e.directory, desc: u.current.desc[:0], files: u.current.files[:0]}
 	}
-	if e.file == "files" {
+	if e.files {
 		u.current.files, u.current.listed = append(u.current.files[:0], e.content...), true
 		return nil
 	}

@@ -79,19 +79,30 @@ func appendSection(b []byte, key string, values ...string) []byte {
 	return append(b, '\n')
 }
 
-// descValue gives a value the form repo-add gives it: runs of white space
-// become one space, and (since its shell splits the line at spaces and "=") an
-// "=" that ends a value which has neither of the two before it is lost.
+// descValue gives a value the form repo-add gives it. Its shell splits the line
+// of .PKGINFO at spaces and "=", so an "=" that ends a value with neither of
+// the two before it is lost; then runs of white space become one space.
 func descValue(s string) string {
-	if strings.ContainsFunc(s, isControlSpace) || strings.Contains(s, "  ") || s != strings.TrimSpace(s) {
-		s = strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || isControlSpace(r) }), " ")
-	}
+	s = strings.TrimSpace(s)
 	if head, ok := strings.CutSuffix(s, "="); ok {
-		if head = strings.TrimSuffix(head, " "); !strings.ContainsAny(head, " =") {
-			return head
+		if head = strings.TrimRight(head, " "); !strings.ContainsAny(head, " =") {
+			s = head
 		}
 	}
-	return s
+	if !strings.ContainsFunc(s, isControlSpace) && !strings.Contains(s, "  ") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		space := s[i] == ' ' || isControlSpace(rune(s[i]))
+		switch {
+		case !space:
+			b = append(b, s[i])
+		case len(b) == 0 || b[len(b)-1] != ' ':
+			b = append(b, ' ')
+		}
+	}
+	return string(b)
 }
 
 func isControlSpace(r rune) bool { return r >= '\t' && r <= '\r' }
@@ -128,7 +139,7 @@ func escapePath(s string) string {
 }
 
 func mustEscape(r rune) bool {
-	return r == '\\' || r == utf8.RuneError || r != ' ' && !unicode.IsGraphic(r) && !unicode.Is(unicode.Cf, r)
+	return r == '\\' || r == utf8.RuneError || !unicode.IsGraphic(r) && !unicode.In(r, unicode.Cf, unicode.Co)
 }
 
 func escapeByte(c byte) string {

@@ -206,3 +206,12 @@ func samplePackageFiles(tb testing.TB, dir string, from, count int) []string {
 	}
 	return paths
 }
+
+func writeFile(tb testing.TB, dir, name, content string) string {
+	tb.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		tb.Fatal(err)
+	}
+	return path
+}
