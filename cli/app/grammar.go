@@ -27,10 +27,11 @@ type Grammar struct {
 	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
 	Upload             upload             `cmd:"" name:"upload" group:"distribution" unsafe:"" help:"send package files to the master"`
 
-	ServiceConfig       serviceConfig       `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
-	ServiceRepositories serviceRepositories `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
-	ServiceSetup        serviceSetup        `cmd:"" name:"service-setup" aliases:"init,repo-init,repo-setup,setup" group:"service" unsafe:"" help:"set up a repository on this machine"`
-	Complete            completeCommand     `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
+	ServiceConfig         serviceConfig         `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
+	ServiceConfigValidate serviceConfigValidate `cmd:"" name:"service-config-validate" aliases:"config-validate,repo-config-validate" group:"service" unsafe:"" help:"find errors in the configuration"`
+	ServiceRepositories   serviceRepositories   `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
+	ServiceSetup          serviceSetup          `cmd:"" name:"service-setup" aliases:"init,repo-init,repo-setup,setup" group:"service" unsafe:"" help:"set up a repository on this machine"`
+	Complete              completeCommand       `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
 
 	// Users.
 	UserAdd    userAdd    `cmd:"" name:"user-add" group:"user" help:"add a user, or replace one"`

@@ -143,7 +143,7 @@ func (f *File) include(directory, logging string) error {
 	}
 	for _, entry := range entries { // sorted by name
 		path := filepath.Join(directory, entry.Name())
-		if filepath.Ext(path) != ".ini" || path == logging || entry.IsDir() {
+		if filepath.Ext(path) != ".ini" || path == logging || path == f.path || entry.IsDir() {
 			continue
 		}
 		if len(f.files) >= maxFiles {

@@ -40,8 +40,8 @@ type GitTarget struct {
 // that Type names is not nil.
 type PackageTarget struct {
 	Target
-	Keyring    *KeyringGenerator    `type:"keyring-generator"`
-	Mirrorlist *MirrorlistGenerator `type:"mirrorlist-generator"`
+	Keyring    *KeyringGenerator    `type:"keyring-generator" effect:"none"`
+	Mirrorlist *MirrorlistGenerator `type:"mirrorlist-generator" effect:"none"`
 }
 
 // RemoteService uploads packages to the master that the section status names.
@@ -162,7 +162,7 @@ type GitRemote struct {
 	CommitUser  string `ini:"commit_user" default:"ahriman"`            //
 }
 
-// KeyringGenerator describes a package of keys. Where a name is empty, it is
+// KeyringGenerator has no effect yet. It describes a package of keys. Where a name is empty, it is
 // made from the repository's: <repository>-keyring.
 type KeyringGenerator struct {
 	Description string   `ini:"description"` // empty: "<repository> PGP keyring"
@@ -174,7 +174,7 @@ type KeyringGenerator struct {
 	Trusted     []string `ini:"trusted" as:"key"` // empty: Sign.Key
 }
 
-// MirrorlistGenerator describes a package with a list of mirrors. Where a name
+// MirrorlistGenerator has no effect yet. It describes a package with a list of mirrors. Where a name
 // is empty, it is made from the repository's: <repository>-mirrorlist.
 type MirrorlistGenerator struct {
 	Description string   `ini:"description"` // empty: "<repository> mirror list for use by pacman"
