@@ -3,6 +3,21 @@
 # __ahriman_command NAME: sets flags, values (flag=kind) and arguments (kinds).
 __ahriman_command() {
 	case $1 in
+	repo-report | report)
+		flags+=' --wait --json'
+		values+=' '
+		arguments+=' none*'
+		;;
+	repo-sync | sync)
+		flags+=' --all --json'
+		values+=' '
+		arguments+=' '
+		;;
+	repo-triggers)
+		flags+=' '
+		values+=' '
+		arguments+=' none*'
+		;;
 	repo-tree)
 		flags+=' -p --partitions --partition --by --names --json --from'
 		values+=' -p=none --partitions=none --partition=none --by=enum:count,time --from=directories'
@@ -22,6 +37,11 @@ __ahriman_command() {
 		flags+=' '
 		values+=' '
 		arguments+=' '
+		;;
+	upload)
+		flags+=' --json'
+		values+=' '
+		arguments+=' files*'
 		;;
 	service-config | config | repo-config)
 		flags+=' --defaults --info --no-info --secure --no-secure --json'
@@ -68,7 +88,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+__ahriman_commands='repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'repo-tree help help-commands-unsafe help-version version service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+    string split ' ' 'repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -50,6 +50,15 @@ complete -c ahriman -s r -l repository -x -a '(__ahriman_names repositories)' -d
 complete -c ahriman -l unsafe -d 'run as a user who does not own the repository\'s root'
 complete -c ahriman -s V -l version -d 'show version and exit'
 complete -c ahriman -l wait-timeout -x -d 'how long to wait for the lock: negative not at all, 0 for ever (default -1)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-report' -d 'make reports, such as asking the master to update'
+complete -c ahriman -n __ahriman_no_command -a 'report' -d 'make reports, such as asking the master to update'
+complete -c ahriman -n '__ahriman_command_is repo-report report' -l wait -d 'wait until the master has done what it is asked, whatever wait_timeout says'
+complete -c ahriman -n '__ahriman_command_is repo-report report' -l json -d 'print one object a line: target, process, outcome, message, updated, failed, warnings'
+complete -c ahriman -n __ahriman_no_command -a 'repo-sync' -d 'upload what the targets lack of the repository'
+complete -c ahriman -n __ahriman_no_command -a 'sync' -d 'upload what the targets lack of the repository'
+complete -c ahriman -n '__ahriman_command_is repo-sync sync' -l all -d 'send all files, also those that the master lists'
+complete -c ahriman -n '__ahriman_command_is repo-sync sync' -l json -d 'print one object a line: path, name, size, sha256, signed'
+complete -c ahriman -n __ahriman_no_command -a 'repo-triggers' -d 'run triggers without an update'
 complete -c ahriman -n __ahriman_no_command -a 'repo-tree' -d 'print levels of dependencies, and parts for several workers'
 complete -c ahriman -n '__ahriman_command_is repo-tree' -s p -l partitions -x -d 'split into at most N parts that need nothing of each other (default 1)'
 complete -c ahriman -n '__ahriman_command_is repo-tree' -l partition -x -d 'print part K only, counted from 0; nothing when there are fewer'
@@ -64,6 +73,9 @@ complete -c ahriman -n __ahriman_no_command -a 'help-commands-unsafe' -d 'list c
 complete -c ahriman -n '__ahriman_command_is help-commands-unsafe' -a '(__ahriman_commands)'
 complete -c ahriman -n __ahriman_no_command -a 'help-version' -d 'show versions of ahriman and what it was built with'
 complete -c ahriman -n __ahriman_no_command -a 'version' -d 'show versions of ahriman and what it was built with'
+complete -c ahriman -n __ahriman_no_command -a 'upload' -d 'send package files to the master'
+complete -c ahriman -n '__ahriman_command_is upload' -l json -d 'print one object a line: path, name, size, sha256, signed'
+complete -c ahriman -n '__ahriman_command_is upload' -F
 complete -c ahriman -n __ahriman_no_command -a 'service-config' -d 'print the configuration'
 complete -c ahriman -n __ahriman_no_command -a 'config' -d 'print the configuration'
 complete -c ahriman -n __ahriman_no_command -a 'repo-config' -d 'print the configuration'
