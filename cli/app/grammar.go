@@ -12,8 +12,12 @@ type Grammar struct {
 	Globals
 
 	// Packages.
+	PackageAdd    packageAdd    `cmd:"" name:"package-add" aliases:"add,package-update" group:"package" help:"add packages to the repository"`
+	PackageRemove packageRemove `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
+	PackageStatus packageStatus `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`
 
 	// Repository.
+	RepoUpdate repoUpdate `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 
 	// Distribution and pipelines.
 	RepoReport   repoReport   `cmd:"" name:"repo-report" aliases:"report" group:"distribution" unsafe:"" help:"make reports, such as asking the master to update"`
@@ -46,8 +50,8 @@ type Grammar struct {
 type Globals struct {
 	Architecture  string      `short:"a" environ:"AHRIMAN_ARCHITECTURE" placeholder:"ARCH" complete:"architectures" help:"architecture of the repository; all when neither it nor -r is given"`
 	Configuration string      `short:"c" environ:"AHRIMAN_CONFIGURATION" default:"/etc/ahriman.ini" placeholder:"PATH" complete:"files" help:"configuration file"`
-	Force         bool        `help:"run even when another process holds the lock"`
-	Lock          string      `short:"l" default:"/tmp/ahriman.lock" placeholder:"PATH" complete:"files" help:"lock file; empty for none"`
+	Force         bool        `help:"build even when another process does"`
+	Lock          string      `short:"l" placeholder:"PATH" complete:"files" help:"lock file of builds; one of each repository's own when it is empty"`
 	LogHandler    string      `enum:"console,syslog,journald" default:"console" placeholder:"HANDLER" help:"where messages go: ${enum}"`
 	Quiet         bool        `short:"q" help:"print errors only"`
 	Report        bool        `negatable:"" default:"true" help:"tell the status service what happens"`

@@ -85,10 +85,24 @@ func storePath(s *config.Settings) string {
 func (g *Globals) openRepository(s *config.Settings, signer repository.Signer) (*repository.Repository, error) {
 	return repository.Open(repository.Options{
 		Root: s.Repository.Root, ID: s.ID, Signer: signer, KeepBuilt: s.Archive.KeepBuiltPackages,
-		LockTimeout: g.lockTimeout(),
+		LockTimeout: max(publicationWait, g.lockTimeout()),
 	})
 }
 
-// lockTimeout is --wait-timeout as repository.Options has it: negative not to
-// wait, 0 without end.
+// publicationWait is how long a publication waits for another at least: they
+// are short, and a lock that --wait-timeout is about is held while building.
+const publicationWait = time.Minute
+
+// lockTimeout is --wait-timeout as repository.Lock has it: negative not to wait,
+// 0 without end.
 func (g *Globals) lockTimeout() time.Duration { return time.Duration(g.WaitTimeout) * time.Second }
+
+// buildLock is held while a run builds, so that no two build the same. Each
+// repository has its own, unless --lock names a file.
+func (g *Globals) buildLock(s *config.Settings) repository.Lock {
+	path := g.Lock
+	if path == "" {
+		path = filepath.Join(s.Repository.Root, fmt.Sprintf(".build-%s-%s.lock", s.ID.Name, s.ID.Architecture))
+	}
+	return repository.Lock{Path: path, Timeout: g.lockTimeout()}
+}

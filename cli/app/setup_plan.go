@@ -98,7 +98,7 @@ func (s *setup) overrides() ([]setupStep, error) {
 	fmt.Fprintf(&text, "; Written by ahriman service-setup for %s, which replaces it the next time.\n"+
 		"; Other files in this directory add to it.\n", s.id)
 	suffix := ":" + s.id.Name + ":" + s.id.Architecture
-	s.section(&text, "build"+suffix, "packager", s.Packager, "make_flags", s.jobs(), "user", s.BuildAsUser)
+	s.section(&text, "build"+suffix, "packager", s.Packager, "make_flags", s.jobs(), "user", s.BuildAsUser, "server", s.Server)
 	s.section(&text, "sign"+suffix, "target", s.signs(), "key", s.SignKey)
 	port := ""
 	if s.WebPort > 0 {

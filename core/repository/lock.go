@@ -22,35 +22,52 @@ const (
 	lastPoll  = 200 * time.Millisecond
 )
 
+// Lock is a lock between processes, held on a file. The kernel drops it with
+// its holder, so that it needs no care after a crash.
+type Lock struct {
+	Path    string        // of the file, which is created where needed
+	Timeout time.Duration // how long to wait: 0 without an end, negative not at all
+	Command string        // what the lock says about its holder; empty: the program's name
+}
+
 // lock makes the caller the only writer below the root. All repositories of a
-// root share it, since they share the pool. The kernel drops it with the
-// holder's process, so that it needs no care after a crash.
+// root share it, since they share the pool.
 func (r *Repository) lock(ctx context.Context) (release func(), err error) {
-	dir := filepath.Join(r.options.Root, "generations")
-	if err := durable.Mkdir(dir); err != nil {
+	return Lock{
+		Path:    filepath.Join(r.options.Root, "generations", ".lock"),
+		Timeout: r.options.LockTimeout, Command: r.options.Command,
+	}.Acquire(ctx)
+}
+
+// Acquire takes the lock. The error is a *LockedError when another process
+// holds it for longer than the timeout.
+func (l Lock) Acquire(ctx context.Context) (release func(), err error) {
+	if l.Command == "" {
+		l.Command = filepath.Base(os.Args[0])
+	}
+	if err := durable.Mkdir(filepath.Dir(l.Path)); err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	path := filepath.Join(dir, ".lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+	f, err := os.OpenFile(l.Path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("locking: %w", err)
 	}
-	if err := r.acquire(ctx, f); err != nil {
+	if err := l.wait(ctx, f); err != nil {
 		f.Close()
 		return nil, err
 	}
 	// For whoever waits; the lock itself does not depend on it.
-	text := fmt.Appendf(nil, "%d %s\n", os.Getpid(), r.options.Command)
+	text := fmt.Appendf(nil, "%d %s\n", os.Getpid(), l.Command)
 	if f.Truncate(0) == nil {
 		f.WriteAt(text, 0)
 	}
 	return func() { f.Truncate(0); f.Close() }, nil
 }
 
-func (r *Repository) acquire(ctx context.Context, f *os.File) error {
-	if r.options.LockTimeout > 0 {
+func (l Lock) wait(ctx context.Context, f *os.File) error {
+	if l.Timeout > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, r.options.LockTimeout, errLockTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, l.Timeout, errLockTimeout)
 		defer cancel()
 	}
 	for poll := firstPoll; ; poll = min(2*poll, lastPoll) {
@@ -62,7 +79,7 @@ func (r *Repository) acquire(ctx context.Context, f *os.File) error {
 			continue
 		case !errors.Is(err, unix.EWOULDBLOCK):
 			return fmt.Errorf("locking %s: %w", f.Name(), err)
-		case r.options.LockTimeout < 0:
+		case l.Timeout < 0:
 			return lockedBy(f)
 		}
 		select {

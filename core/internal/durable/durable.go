@@ -209,3 +209,30 @@ func Copy(ctx context.Context, dst, src *os.File) error {
 		}
 	}
 }
+
+// Move moves the file from to to, replacing what is there: by name, or by a
+// copy where the two are on different file systems. The name to never shows a
+// part of the file.
+func Move(ctx context.Context, from, to string) error {
+	err := os.Rename(from, to)
+	if !errors.Is(err, unix.EXDEV) {
+		return err
+	}
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := Create(to, 0o644)
+	if err != nil {
+		return err
+	}
+	defer target.Abort()
+	if err := Copy(ctx, target.File, source); err != nil {
+		return fmt.Errorf("copying %s to %s: %w", from, to, err)
+	}
+	if err := target.Commit(); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"ahriman/cli/ui"
+	"ahriman/core/update"
+)
+
+// narrator tells a person, or with json a program, what a run does.
+type narrator struct {
+	env     *Env
+	out     *ui.Output // results
+	errs    *ui.Output // for people
+	json    bool
+	quiet   bool
+	verbose bool // the builds' output too
+}
+
+func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
+	return &narrator{
+		env: env, json: json, quiet: globals.Quiet, verbose: verbose,
+		out: ui.New(env.Stdout, env.Getenv), errs: ui.New(env.Stderr, env.Getenv),
+	}
+}
+
+// runLine is what --json prints of an event.
+type runLine struct {
+	Event   string   `json:"event"` // due, building, built, failed, skipped, published, refused, removed, undelivered
+	Base    string   `json:"base,omitempty"`
+	Version string   `json:"version,omitempty"`
+	Reason  string   `json:"reason,omitempty"`
+	Error   string   `json:"error,omitempty"` // of what failed: later commands of a pipeline count it
+	Files   []string `json:"files,omitempty"` // base names
+	Seconds float64  `json:"seconds,omitempty"`
+}
+
+// Observe prints the event.
+func (n *narrator) Observe(_ context.Context, e update.Event) error {
+	if lines, ok := e.(update.LogLines); ok {
+		if n.verbose && !n.quiet {
+			for _, line := range lines.Lines {
+				fmt.Fprintln(n.env.Stderr, ui.Printable(line))
+			}
+		}
+		return nil
+	}
+	line, ok := describeEvent(e)
+	if !ok {
+		return nil
+	}
+	if n.json {
+		return n.out.JSON(line)
+	}
+	n.tell(line)
+	return nil
+}
+
+// describeEvent turns an event into a line; false: there is nothing to say.
+func describeEvent(e update.Event) (runLine, bool) {
+	switch e := e.(type) {
+	case update.Due:
+		return runLine{Event: "due", Base: e.Package.Base, Version: e.Package.Version, Reason: e.Reason}, true
+	case update.BuildStarted:
+		return runLine{Event: "building", Base: e.Package.Base, Version: e.Package.Version}, true
+	case update.BuildEnded:
+		line := runLine{Event: "built", Base: e.Package.Base, Version: e.Package.Version, Seconds: e.Took.Seconds()}
+		if e.Err != nil {
+			line.Event, line.Error = "failed", e.Err.Error()
+		}
+		for _, p := range e.Package.Packages {
+			if p.FileName != "" {
+				line.Files = append(line.Files, p.FileName)
+			}
+		}
+		return line, true
+	case update.Skipped:
+		reason := "not tried: needs " + strings.Join(e.Needs, ", ")
+		return runLine{Event: "skipped", Base: e.Package.Base, Version: e.Package.Version, Error: reason}, true
+	case update.Published:
+		return runLine{Event: "published", Base: e.Package.Base, Version: e.Package.Version}, true
+	case update.Refused:
+		return runLine{Event: "refused", Base: e.Base, Files: []string{e.File}, Error: e.Reason}, true
+	case update.Undelivered:
+		return runLine{Event: "undelivered", Error: e.Err.Error()}, true
+	case update.Removed:
+		return runLine{Event: "removed", Base: e.Base}, true
+	}
+	return runLine{}, false
+}
+
+// tell prints what a person wants to know: failures always, progress unless
+// --quiet.
+func (n *narrator) tell(line runLine) {
+	name := strings.TrimSpace(line.Base + " " + line.Version)
+	if line.Error != "" {
+		if name == "" {
+			name = strings.Join(line.Files, ", ")
+		}
+		fmt.Fprintf(n.env.Stderr, "%s %s: %s\n", n.errs.Paint(ui.Bad, line.Event), name, line.Error)
+		return
+	}
+	if n.quiet {
+		return
+	}
+	text := n.errs.Paint(ui.Bold, line.Event) + " " + name
+	if line.Reason != "" {
+		text += " (" + line.Reason + ")"
+	}
+	if line.Event == "built" {
+		text += fmt.Sprintf(" in %s", time.Duration(line.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+	}
+	fmt.Fprintln(n.env.Stderr, text)
+}

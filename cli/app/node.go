@@ -1,0 +1,234 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"ahriman/core/build"
+	"ahriman/core/config"
+	"ahriman/core/repository"
+	"ahriman/core/source"
+	"ahriman/core/store"
+	"ahriman/core/trigger"
+	"ahriman/core/update"
+	"ahriman/sign"
+	"ahriman/transport/httpclient"
+
+	"github.com/google/uuid"
+)
+
+// node is one repository of this machine with all that an update of it needs.
+// The parts are made here, once, from the settings.
+type node struct {
+	env        *Env
+	globals    *Globals
+	settings   *config.Settings
+	store      *store.DB
+	repository *repository.Repository
+	sources    *source.Fetcher
+	signer     *sign.GPG    // nil: nothing is signed
+	master     *master      // nil: this node is its own master
+	runner     *build.Local // nil until something is built
+	logger     *slog.Logger
+	close      []func() error
+}
+
+// openNode opens the parts of a repository. The caller closes it.
+func (g *Globals) openNode(ctx context.Context, env *Env, s *config.Settings) (*node, error) {
+	db, err := openStore(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	n, err := g.nodeWith(env, s, db)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	n.close = append(n.close, db.Close)
+	return n, nil
+}
+
+// nodeWith is openNode with a store that stays the caller's.
+func (g *Globals) nodeWith(env *Env, s *config.Settings, db *store.DB) (*node, error) {
+	logger, sink, err := g.Logger(env)
+	if err != nil {
+		return nil, err
+	}
+	n := &node{env: env, globals: g, settings: s, store: db, logger: logger, close: []func() error{sink.Close}}
+	n.sources = source.New(source.Config{
+		Cache: n.path("cache"), AUR: s.AUR.Address, Timeout: s.AUR.Timeout,
+		Retries: s.AUR.MaxRetries, Backoff: seconds(s.AUR.RetryBackoff),
+	})
+	var databases repository.Signer
+	if s.Sign.Packages() || s.Sign.Database() {
+		n.signer = sign.NewGPG(sign.Config{Key: s.Sign.Key, Home: env.Getenv("GNUPGHOME")})
+		if s.Sign.Database() {
+			databases = n.signer
+		}
+	}
+	if n.repository, err = g.openRepository(s, databases); err != nil {
+		return nil, err
+	}
+	if address := s.StatusAddress(); g.Report && address != "" && address != s.WebAddress() {
+		remote, err := n.connect(nil)
+		if err != nil {
+			return nil, err
+		}
+		n.master = &remote
+	}
+	return n, nil
+}
+
+// connect is connect, with the connection closed when the node is.
+func (n *node) connect(service *config.RemoteService) (master, error) {
+	m, err := connect(n.settings, service)
+	if err == nil {
+		n.close = append(n.close, func() error { m.Client().Close(); return nil })
+	}
+	return m, err
+}
+
+// Close ends builds that still run and closes what openNode opened.
+func (n *node) Close() error {
+	var errs []error
+	if n.runner != nil {
+		errs = append(errs, n.runner.Close())
+	}
+	for _, closing := range n.close {
+		errs = append(errs, closing())
+	}
+	return errors.Join(errs...)
+}
+
+// path is a directory below the root.
+func (n *node) path(name string) string { return filepath.Join(n.settings.Repository.Root, name) }
+
+// local returns the runner of this machine.
+func (n *node) local() (*build.Local, error) {
+	if n.runner == nil {
+		runner, err := build.NewLocal(buildConfig(n.settings, n.logger))
+		if err != nil {
+			return nil, err
+		}
+		n.runner = runner
+	}
+	return n.runner, nil
+}
+
+// flowOptions are what differs between the flows of one node.
+type flowOptions struct {
+	process   string // process_id of the logs; empty: a new one
+	observers []update.Observer
+	builds    bool // the flow may build, and runs the triggers
+}
+
+// flow makes a flow of the node's parts.
+func (n *node) flow(o flowOptions) (*update.Flow, error) {
+	c := update.Config{
+		Repository: n.repository, Store: n.store, Sources: n.sources, Observers: o.observers,
+		CacheDir: n.path("cache"), ScratchDir: n.path(".scratch"), Ignore: n.settings.Build.IgnorePackages,
+		BuildFlags: n.settings.Build.MakepkgFlags, Process: o.process, Logger: n.logger,
+	}
+	if c.Process == "" {
+		c.Process = uuid.NewString()
+	}
+	if err := os.MkdirAll(c.ScratchDir, 0o755); err != nil {
+		return nil, err
+	}
+	if n.master != nil {
+		c.Observers = append(c.Observers, n.master.Observer(c.Process))
+	}
+	if n.signer != nil && n.settings.Sign.Packages() {
+		c.SignPackage = func(ctx context.Context, path string) error {
+			_, err := n.signer.SignFile(ctx, path)
+			return err
+		}
+	}
+	if o.builds {
+		if err := n.addBuilding(&c); err != nil {
+			return nil, err
+		}
+	}
+	return update.New(c)
+}
+
+// addBuilding adds what a flow needs to build and to deliver.
+func (n *node) addBuilding(c *update.Config) error {
+	var err error
+	if c.Runner, err = n.local(); err != nil {
+		return err
+	}
+	if c.Triggers, err = n.triggers(nil); err != nil {
+		return err
+	}
+	if server := n.settings.Build.Server; server != "" {
+		cache := n.path(filepath.Join("pacman", n.settings.ID.String(), "cache"))
+		supply, err := httpclient.NewUpstream(server, n.settings.ID, cache)
+		if err != nil {
+			return fmt.Errorf("reading build.server: %w", err)
+		}
+		c.Supplies = append(c.Supplies, supply)
+	}
+	if !n.globals.Force {
+		c.Lock = n.globals.buildLock(n.settings).Acquire
+	}
+	return nil
+}
+
+// triggers makes the chain of these triggers; nil: the configured ones.
+func (n *node) triggers(names []string) (*trigger.Chain, error) {
+	s := n.settings
+	return trigger.New(names, trigger.Options{
+		Settings: s, Output: n.env.Stderr, Messages: n.logger, Environ: n.env.Environ,
+		Uploader: func(target config.RemoteService) (trigger.Uploader, error) { return n.connect(&target) },
+		Caller:   func() (trigger.Caller, error) { return n.connect(nil) },
+		Sources: func(ctx context.Context, p source.Package, dir string) error {
+			found, err := n.sources.FromOrigin(p.Base, p.Origin)
+			if err == nil {
+				_, err = n.sources.Sources(ctx, found, dir)
+			}
+			return err
+		},
+		RotateLogs: func(ctx context.Context, keep int) error { return n.store.RotateLogs(ctx, s.ID, keep) },
+	})
+}
+
+// packager returns who a user builds as: the packager of that user, when
+// --username names one.
+func (n *node) packager(ctx context.Context, username string) (string, error) {
+	if username == "" {
+		return "", nil
+	}
+	user, err := n.store.User(ctx, username)
+	if err != nil {
+		return "", Hinted(err, "user-list shows the users there are")
+	}
+	return user.Packager, nil
+}
+
+// update runs the node's flow and tells what happens.
+func (n *node) update(ctx context.Context, request update.Request, json, verbose bool) (*update.Outcome, error) {
+	flow, err := n.flow(flowOptions{builds: true, observers: []update.Observer{newNarrator(n.env, n.globals, json, verbose)}})
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := flow.Run(ctx, request)
+	return outcome, outcomeError(err)
+}
+
+// buildConfig is how this machine builds.
+func buildConfig(s *config.Settings, logger *slog.Logger) build.Config {
+	b := s.Build
+	return build.Config{
+		Builder: build.Builder(b.Builder), Root: s.Repository.Root, User: b.User,
+		Packager: b.Packager, MakeFlags: b.MakeFlags, MakepkgFlags: b.MakepkgFlags,
+		ArchbuildFlags: b.ArchbuildFlags, MakechrootpkgFlags: b.MakechrootpkgFlags,
+		Chroot: filepath.Join(s.Repository.Root, "chroot", s.ID.Name), Jobs: b.Jobs,
+		Network: build.Network(b.Network), Timeout: b.Timeout, IncludeDebug: b.IncludeDebugPackages,
+		Hidden: []string{s.Path}, PacmanDB: s.ALPM.Database, Logger: logger,
+	}
+}

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"ahriman/core/source"
+	"ahriman/core/update"
+)
+
+type packageAdd struct {
+	Increment bool     `negatable:"" default:"true" help:"raise pkgrel of what is published already"`
+	Now       bool     `short:"n" help:"build and publish at once"`
+	Source    string   `short:"s" enum:"auto,archive,aur,directory,local,remote,repository" default:"auto" placeholder:"SOURCE" help:"where the packages come from: ${enum}"`
+	Username  string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	Variable  []string `short:"v" sep:"none" placeholder:"KEY=VALUE" help:"set a variable of the PKGBUILD in this build; may be repeated"`
+	ExitCode  bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	JSON      bool     `name:"json" help:"print events, one JSON object a line"`
+	Verbose   bool     `help:"print the output of the builds"`
+	Package   []string `arg:"" complete:"directories" help:"directories with a PKGBUILD, git addresses, names in cache/, names in the AUR, package files, directories of them, or - for a list from standard input"`
+}
+
+// Help shows how the command is used.
+func (c *packageAdd) Help() string {
+	return `A source is remembered and queued for the next repo-update, or built at once with --now. A package file is put where the next repo-update publishes it, or published at once.
+
+Where a package comes from, in this order: the URL of a package file; a directory with a PKGBUILD, or a name known in cache/; a directory of package files; a package file; a git address (git+https://…, ….git); a name in the AUR.
+
+Examples:
+
+    ahriman package-add ./hello --now
+    ahriman package-add git+https://example.org/hello.git
+    ahriman package-add hello-1.0-1-any.pkg.tar.zst --now
+    ahriman repo-tree --from */ --partitions 2 --partition 0 --names | ahriman package-add --now -
+    ahriman package-add --variable pkgrel=2 --now hello`
+}
+
+// Run adds the packages to the repository.
+func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error {
+	names, err := allItems(env, c.Package, "directory", "path", "base")
+	if err != nil {
+		return err
+	}
+	patches, err := variables(c.Variable)
+	if err != nil {
+		return err
+	}
+	s, err := globals.single(env)
+	if err != nil {
+		return err
+	}
+	n, err := globals.openNode(ctx, env, s)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	packager, err := n.packager(ctx, c.Username)
+	if err != nil {
+		return err
+	}
+	outcome := NewOutcome(env, c.JSON)
+	var bases []string
+	for _, name := range names {
+		added, err := n.add(ctx, name, addition{kind: source.Kind(c.Source), packager: packager, increment: c.Increment, patches: patches})
+		if err != nil {
+			outcome.Fail(name, addError(err, name))
+			continue
+		}
+		outcome.Done()
+		bases = append(bases, added...)
+	}
+	if c.Now && len(bases) > 0 {
+		_, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment}, c.JSON, c.Verbose)
+		return errors.Join(err, outcome.Err())
+	}
+	return outcome.Err()
+}
+
+// addError adds the hint that fits.
+func addError(err error, name string) error {
+	if errors.Is(err, source.ErrNotFound) {
+		return Hinted(err, fmt.Sprintf("%s is no directory with a PKGBUILD, no package file, and nothing in cache/ or the AUR has that name", name))
+	}
+	return err
+}
+
+// variables reads KEY=VALUE flags as patches.
+func variables(flags []string) ([]source.Patch, error) {
+	var patches []source.Patch
+	for _, flag := range flags {
+		key, value, ok := strings.Cut(flag, "=")
+		if !ok || key == "" {
+			return nil, Usagef("--variable %q is not KEY=VALUE", flag)
+		}
+		patches = append(patches, source.Patch{Key: &key, Value: value})
+	}
+	return patches, nil
+}
+
+// addition is how a package is added.
+type addition struct {
+	kind      source.Kind
+	packager  string
+	user      string // who asked
+	increment bool
+	patches   []source.Patch
+}
+
+// add puts what name stands for where the next update finds it, and returns the
+// bases: sources into the queue, package files into the waiting directory.
+func (n *node) add(ctx context.Context, name string, a addition) ([]string, error) {
+	found, err := n.sources.Resolve(ctx, name, a.kind)
+	if err != nil {
+		return nil, err
+	}
+	scratch := n.path(".scratch")
+	if err := os.MkdirAll(scratch, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(scratch, "add-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if found.IsFiles() {
+		files, err := n.sources.Packages(ctx, found, dir)
+		if err != nil {
+			return nil, err
+		}
+		return update.HandIn(ctx, n.repository, files)
+	}
+	p, err := update.Describe(ctx, n.sources, found, dir, n.settings.ID.Architecture)
+	if err != nil {
+		return nil, err
+	}
+	if found.Kind == source.Local && p.Origin.GitURL == "" {
+		if err := source.Keep(ctx, dir, filepath.Join(n.path("cache"), p.Base)); err != nil {
+			return nil, err
+		}
+	}
+	flow, err := n.flow(flowOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return []string{p.Base}, flow.Request(ctx, p, update.Order{
+		Packager: a.packager, Increment: a.increment, Patches: a.patches, User: a.user,
+	})
+}

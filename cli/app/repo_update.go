@@ -1,0 +1,146 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ahriman/cli/ui"
+	"ahriman/core/config"
+	"ahriman/core/update"
+)
+
+type repoUpdate struct {
+	DryRun    bool     `help:"say what would be built, in which order, and change nothing"`
+	ExitCode  bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	Increment bool     `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
+	Local     bool     `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
+	Manual    bool     `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
+	Username  string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	JSON      bool     `name:"json" help:"print events, one JSON object a line"`
+	Verbose   bool     `short:"v" help:"print the output of the builds"`
+	Package   []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
+}
+
+// Help shows how the command is used.
+func (c *repoUpdate) Help() string {
+	return `Publishes the package files that wait, builds what is due level by level, publishes each level, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
+
+Examples:
+
+    ahriman repo-update
+    ahriman repo-update --dry-run
+    ahriman repo-update --no-local --json | jq -r 'select(.event == "failed") | .base'`
+}
+
+// Run updates each selected repository.
+func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error {
+	bases, err := allItems(env, c.Package, "base", "name")
+	if err != nil {
+		return err
+	}
+	all, err := globals.settings(env)
+	if err != nil {
+		return err
+	}
+	request := update.Request{Bases: bases, Manual: c.Manual, Local: c.Local, Increment: c.Increment}
+	empty := true
+	var errs []error
+	for _, s := range all {
+		outcome, err := c.update(ctx, env, globals, s, request)
+		errs = append(errs, err)
+		empty = empty && outcome.empty()
+		if ctx.Err() != nil {
+			break
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if c.ExitCode && empty {
+		return ErrNothing
+	}
+	return nil
+}
+
+// found is whether an update had anything to do.
+type found struct{ something bool }
+
+func (f found) empty() bool { return !f.something }
+
+func (c *repoUpdate) update(ctx context.Context, env *Env, globals *Globals, s *config.Settings, request update.Request) (found, error) {
+	n, err := globals.openNode(ctx, env, s)
+	if err != nil {
+		return found{}, err
+	}
+	defer n.Close()
+	if request.Packager, err = n.packager(ctx, c.Username); err != nil {
+		return found{}, err
+	}
+	if c.DryRun {
+		return c.plan(ctx, env, n, request)
+	}
+	outcome, err := n.update(ctx, request, c.JSON, c.Verbose)
+	return found{outcome != nil && !outcome.Empty()}, err
+}
+
+// plan prints what would be built.
+func (c *repoUpdate) plan(ctx context.Context, env *Env, n *node, request update.Request) (found, error) {
+	flow, err := n.flow(flowOptions{})
+	if err != nil {
+		return found{}, err
+	}
+	levels, outcome, err := flow.Plan(ctx, request)
+	if err != nil {
+		return found{}, err
+	}
+	out := ui.New(env.Stdout, env.Getenv)
+	table := out.Table("#level", "package", "version", "why")
+	for i, level := range levels {
+		for _, due := range level {
+			if c.JSON {
+				line := planLine{Level: i, Base: due.Package.Base, Version: due.Package.Version, Reason: due.Reason}
+				if err := out.JSON(line); err != nil {
+					return found{}, err
+				}
+				continue
+			}
+			table.Row(i, due.Package.Base, due.Package.Version, due.Reason)
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return found{}, err
+	}
+	for _, failure := range outcome.Failed {
+		fmt.Fprintf(env.Stderr, "ahriman: error: %s: %s\n", failure.Base, failure.Reason)
+	}
+	return found{len(levels) > 0}, outcomeError(outcome.Err())
+}
+
+// planLine is what --dry-run --json prints of a base.
+type planLine struct {
+	Level   int    `json:"level"`
+	Base    string `json:"base"`
+	Version string `json:"version"`
+	Reason  string `json:"reason"`
+}
+
+// outcomeError gives an outcome's error its exit status: the observers have
+// told what failed.
+func outcomeError(err error) error {
+	var o *update.OutcomeError
+	if !errors.As(err, &o) {
+		return err
+	}
+	if !o.Partial() {
+		return &Reported{err}
+	}
+	var names []string
+	for _, f := range o.Outcome.Failed {
+		names = append(names, f.Base)
+	}
+	for _, f := range o.Outcome.Skipped {
+		names = append(names, f.Base)
+	}
+	return &Partial{Failed: names}
+}

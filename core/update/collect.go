@@ -1,0 +1,293 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"ahriman/core/alpm"
+	"ahriman/core/pkgbuild"
+	"ahriman/core/source"
+	"ahriman/core/store"
+)
+
+// due is a base that will be built, with its source laid out.
+type due struct {
+	pkg      source.Package // as its PKGBUILD has it, patches applied
+	reason   string
+	dir      string // the PKGBUILD's directory, below the scratch directory
+	commit   string // of the source; empty where it is not git's
+	packager string
+	request  int64 // of the store's queue; 0: none asked
+	relation relations
+}
+
+// relations are what the base and its packages need and offer, with versions.
+type relations struct {
+	names    []string // packages it builds
+	provides []string
+	needs    []string // depends, makedepends, checkdepends
+}
+
+// Plan returns what Run would build, in the order in which it would, one level
+// after the other, and what it would leave alone. Nothing is changed.
+func (f *Flow) Plan(ctx context.Context, request Request) ([][]Due, *Outcome, error) {
+	r := f.newRun(request)
+	r.observers = nil
+	dues, err := r.collect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer r.discard(dues)
+	var plan [][]Due
+	for _, level := range levels(dues) {
+		var entries []Due
+		for _, d := range level {
+			entries = append(entries, Due{Package: d.pkg, Reason: d.reason})
+		}
+		plan = append(plan, entries)
+	}
+	return plan, r.outcome, nil
+}
+
+// collect finds what is due and lays out its sources. A base whose source
+// cannot be had fails alone.
+func (r *run) collect(ctx context.Context) ([]*due, error) {
+	records, err := r.Store.Packages(ctx, r.Repository.ID())
+	if err != nil {
+		return nil, err
+	}
+	published, err := r.published(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []*due
+	taken := map[string]bool{}
+	add := func(d *due) {
+		if d != nil && !taken[d.pkg.Base] {
+			taken[d.pkg.Base] = true
+			found = append(found, d)
+			r.emit(ctx, Due{Package: d.pkg, Reason: d.reason})
+		}
+	}
+	if r.request.Manual {
+		requests, err := r.Store.Queue(ctx, r.Repository.ID())
+		if err != nil {
+			return nil, err
+		}
+		for _, q := range requests {
+			if r.wanted(q.Package.Base) {
+				add(r.requested(ctx, q, published))
+			}
+		}
+	}
+	if r.request.Local {
+		for _, record := range records {
+			if !record.Held && r.wanted(record.Package.Base) && record.Package.Origin.Source == source.Local {
+				add(r.newer(ctx, record, published))
+			}
+		}
+	}
+	return found, ctx.Err()
+}
+
+// wanted says whether the request and the configuration let the base be built.
+func (r *run) wanted(base string) bool {
+	if slices.Contains(r.Ignore, base) {
+		return false
+	}
+	return len(r.request.Bases) == 0 || slices.Contains(r.request.Bases, base)
+}
+
+// published returns the version of each base in the repository.
+func (r *run) published(ctx context.Context) (map[string]string, error) {
+	packages, err := r.Repository.Packages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	versions := make(map[string]string, len(packages))
+	for _, p := range packages {
+		if alpm.Vercmp(p.Version, versions[p.Base]) > 0 {
+			versions[p.Base] = p.Version
+		}
+	}
+	return versions, nil
+}
+
+// requested lays out a base that someone asked for. Nil: there is nothing to
+// build, and the outcome says why.
+func (r *run) requested(ctx context.Context, q store.Request, published map[string]string) *due {
+	d, err := r.prepare(ctx, q.Package, q.Patches)
+	if err != nil {
+		r.fail(ctx, q.Package, err)
+		r.dequeue(ctx, q.ID)
+		return nil
+	}
+	d.reason, d.packager, d.request = "requested", q.Packager, q.ID
+	version := published[d.pkg.Base]
+	if version == "" || alpm.Vercmp(d.pkg.Version, version) > 0 {
+		return d
+	}
+	switch {
+	case !q.Increment || !r.request.Increment:
+		r.leave(ctx, d, q.ID, fmt.Sprintf("%s is published already", version))
+		return nil
+	case !sameUpstream(d.pkg.Version, version):
+		r.fail(ctx, d.pkg, fmt.Errorf("version %s is older than the published %s", d.pkg.Version, version))
+		r.leave(ctx, d, q.ID, "")
+		return nil
+	}
+	if err := d.bump(ctx, version); err != nil {
+		r.fail(ctx, d.pkg, err)
+		r.leave(ctx, d, q.ID, "")
+		return nil
+	}
+	d.reason = fmt.Sprintf("requested; %s is published, pkgrel raised", version)
+	return d
+}
+
+// newer lays out a local base when its PKGBUILD has a newer version than the
+// repository. Nil: it has not.
+func (r *run) newer(ctx context.Context, record store.Record, published map[string]string) *due {
+	// What stands in cache/ is evaluated where it is: most of it is not newer.
+	dir := filepath.Join(r.CacheDir, record.Package.Base)
+	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: r.architecture()})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // its source is elsewhere, on a worker perhaps
+	}
+	if err != nil {
+		r.fail(ctx, record.Package, err)
+		return nil
+	}
+	have := published[record.Package.Base]
+	if alpm.Vercmp(info.Version(), have) <= 0 {
+		return nil
+	}
+	d, err := r.prepare(ctx, record.Package, nil)
+	if err != nil {
+		r.fail(ctx, record.Package, err)
+		return nil
+	}
+	d.reason = "never published"
+	if have != "" {
+		d.reason = fmt.Sprintf("newer than the published %s", have)
+	}
+	return d
+}
+
+// prepare lays out the source of a base, patched, and reads its PKGBUILD.
+func (r *run) prepare(ctx context.Context, p source.Package, patches []source.Patch) (*due, error) {
+	dir, err := os.MkdirTemp(r.ScratchDir, "source-")
+	if err != nil {
+		return nil, err
+	}
+	d, err := r.prepareIn(ctx, dir, p, patches)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	return d, nil
+}
+
+func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patches []source.Patch) (*due, error) {
+	found, err := r.Sources.FromOrigin(p.Base, p.Origin)
+	if err != nil {
+		return nil, err
+	}
+	commit, err := r.Sources.Sources(ctx, found, dir)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := r.Store.Patches(ctx, p.Base)
+	if err != nil {
+		return nil, err
+	}
+	if err := source.Apply(ctx, dir, slices.Concat(stored, patches)); err != nil {
+		return nil, err
+	}
+	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: r.architecture()})
+	if err != nil {
+		return nil, err
+	}
+	if info.Base != p.Base {
+		return nil, fmt.Errorf("%s holds the PKGBUILD of %s, not of %s", dir, info.Base, p.Base)
+	}
+	if err := source.AddArchitecture(dir, info.Architectures(), r.architecture()); err != nil {
+		return nil, err
+	}
+	d := &due{dir: dir, commit: commit, pkg: source.FromSrcinfo(info, r.architecture(), p.Origin), relation: relationsOf(info, r.architecture())}
+	d.pkg.Packager = p.Packager
+	return d, nil
+}
+
+func relationsOf(info *pkgbuild.Srcinfo, arch string) relations {
+	var r relations
+	for _, p := range info.ForArch(arch) {
+		r.names = append(r.names, p.Name)
+		r.provides = append(r.provides, p.Provides...)
+		r.needs = append(r.needs, slices.Concat(p.Depends, p.MakeDepends, p.CheckDepends)...)
+	}
+	slices.Sort(r.needs)
+	r.needs = slices.Compact(r.needs)
+	return r
+}
+
+// sameUpstream says whether two versions differ in their release alone.
+func sameUpstream(a, b string) bool {
+	x, y := alpm.SplitVersion(a), alpm.SplitVersion(b)
+	x.Release, y.Release = "", ""
+	return alpm.Vercmp(x.String(), y.String()) == 0
+}
+
+// bump gives the base the release after the published version's.
+func (d *due) bump(ctx context.Context, published string) error {
+	patch, err := source.Increment(published)
+	if err != nil {
+		return err
+	}
+	if err := source.Apply(ctx, d.dir, []source.Patch{patch}); err != nil {
+		return err
+	}
+	d.pkg.Version, err = alpm.NextRelease(published)
+	return err
+}
+
+// fail says that a base could not be had.
+func (r *run) fail(ctx context.Context, p source.Package, err error) {
+	r.outcome.Failed = append(r.outcome.Failed, Failure{Base: p.Base, Version: p.Version, Reason: err.Error()})
+	r.emit(ctx, BuildEnded{Package: p, Err: err})
+}
+
+// leave drops a base that will not be built, with the reason if it is no
+// failure.
+func (r *run) leave(ctx context.Context, d *due, request int64, reason string) {
+	if reason != "" {
+		r.outcome.Unchanged = append(r.outcome.Unchanged, Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: reason})
+	}
+	r.dequeue(ctx, request)
+	r.discard([]*due{d})
+}
+
+// dequeue takes a request off the queue. In a plan, which has no observers,
+// everything stays.
+func (r *run) dequeue(ctx context.Context, id int64) {
+	if id == 0 || r.observers == nil {
+		return
+	}
+	if err := r.Store.Dequeue(ctx, id); err != nil {
+		r.Logger.Warn("removing a request", "error", err)
+	}
+}
+
+// discard removes the laid out sources.
+func (r *run) discard(dues []*due) {
+	for _, d := range dues {
+		os.RemoveAll(d.dir)
+	}
+}
+
+func (r *run) architecture() string { return r.Repository.ID().Architecture }

@@ -1,0 +1,97 @@
+package update
+
+import (
+	"context"
+	"time"
+
+	"ahriman/core/source"
+)
+
+// Event is something that happened in a run. The flow says it once; observers
+// keep it, print it, or send it on to a master.
+type Event interface{ isEvent() }
+
+// RunStarted is the first event of a run.
+type RunStarted struct{}
+
+// Due says that a base will be built, and why.
+type Due struct {
+	Package source.Package
+	Reason  string
+}
+
+// BuildStarted says that a base is being built now.
+type BuildStarted struct {
+	Package source.Package
+}
+
+// LogLines are lines of a build's output, in order, without line ends.
+type LogLines struct {
+	Base    string
+	Version string
+	Time    time.Time // when the last of them was read
+	Lines   []string
+}
+
+// BuildEnded says how a build ended. Package is what it built, with the
+// properties of the package files; after a failure, what was asked for.
+type BuildEnded struct {
+	Package source.Package
+	Took    time.Duration
+	Err     error // nil: built
+}
+
+// Skipped says that a base was not tried because it needs bases that failed.
+type Skipped struct {
+	Package source.Package
+	Needs   []string
+}
+
+// Published says that a base is in the repository now.
+type Published struct {
+	Package source.Package
+}
+
+// Undelivered says that a trigger failed with bases that were published here,
+// an upload to the master for instance.
+type Undelivered struct {
+	Packages []source.Package
+	Err      error
+}
+
+// Refused says that a file handed in was not published.
+type Refused struct {
+	Base   string // empty where the file does not tell
+	File   string
+	Reason string
+}
+
+// Removed says that a base left the repository.
+type Removed struct {
+	Base string
+}
+
+// RunEnded is the last event of a run.
+type RunEnded struct {
+	Outcome *Outcome
+	Err     error // why the run ended early; nil: it did not
+}
+
+func (RunStarted) isEvent()   {}
+func (Due) isEvent()          {}
+func (BuildStarted) isEvent() {}
+func (LogLines) isEvent()     {}
+func (BuildEnded) isEvent()   {}
+func (Skipped) isEvent()      {}
+func (Published) isEvent()    {}
+func (Undelivered) isEvent()  {}
+func (Refused) isEvent()      {}
+func (Removed) isEvent()      {}
+func (RunEnded) isEvent()     {}
+
+// Observer is told of every event in the order in which they happen. It must
+// not keep the flow waiting longer than its own deadlines; an error is logged
+// and changes nothing in the run.
+type Observer interface {
+	Observe(ctx context.Context, e Event) error
+}

@@ -1,0 +1,172 @@
+package update
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"ahriman/core/alpm"
+	"ahriman/core/build"
+	"ahriman/core/repository"
+	"ahriman/core/source"
+	"ahriman/core/store"
+	"ahriman/core/trigger"
+
+	"github.com/google/uuid"
+)
+
+// Sources brings the sources of bases; *source.Fetcher is one.
+type Sources interface {
+	FromOrigin(base string, origin source.Origin) (*source.Found, error)
+	Sources(ctx context.Context, found *source.Found, dir string) (commit string, err error)
+}
+
+// Supply is where package files come from that builds need: this repository,
+// or a master's.
+type Supply interface {
+	// Packages returns what there is.
+	Packages(ctx context.Context) ([]alpm.Package, error)
+	// File returns the path of a package file, verified against its SHA-256.
+	File(ctx context.Context, p alpm.Package) (string, error)
+}
+
+// Config is what a Flow works with.
+type Config struct {
+	Repository *repository.Repository // required
+	Store      *store.DB              // required
+	Runner     build.Runner           // required to build
+	Sources    Sources                // required to build
+	Triggers   *trigger.Chain         // nil: none
+	Supplies   []Supply               // besides the repository itself, in order of preference
+	Observers  []Observer             // besides the store
+
+	// SignPackage writes path.sig beside a package file that was built here.
+	// Nil: packages are not signed.
+	SignPackage func(ctx context.Context, path string) error
+	// BuildFlags are the builder's flags, as far as they decide how a package
+	// comes out: part of a build's input digest.
+	BuildFlags []string
+	// CacheDir is cache/ below the root: local packages, one directory a base.
+	CacheDir string
+	// ScratchDir is where sources are laid out before they are built.
+	ScratchDir string
+	// Ignore are bases that updates leave alone (build.ignore_packages).
+	Ignore []string
+	// Lock is taken while bases are built, so that two runs do not build the
+	// same; publishing does not need it. Nil: none.
+	Lock func(ctx context.Context) (release func(), err error)
+	// Process is the process_id of the run's logs; empty: a new one for each run.
+	Process string
+	Logger  *slog.Logger // nil: nothing is logged
+}
+
+// Flow runs updates of one repository.
+type Flow struct {
+	Config
+}
+
+// New checks the configuration.
+func New(config Config) (*Flow, error) {
+	if config.Repository == nil || config.Store == nil {
+		return nil, fmt.Errorf("an update needs a repository and a store")
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Flow{Config: config}, nil
+}
+
+// run is one run of a flow.
+type run struct {
+	*Flow
+	request   Request
+	outcome   *Outcome
+	observers []Observer
+}
+
+// Run does what is due. It returns the outcome, and an *OutcomeError when some
+// of it failed; another error is one that ended the run early, with what was
+// done before in the outcome.
+func (f *Flow) Run(ctx context.Context, request Request) (*Outcome, error) {
+	return f.do(ctx, request, func(r *run) error { return r.update(ctx) })
+}
+
+// Remove takes bases out of the repository, the store and whatever observes. A
+// base that neither knows is an error, and nothing is removed.
+func (f *Flow) Remove(ctx context.Context, bases []string) (*Outcome, error) {
+	return f.do(ctx, Request{Bases: bases}, func(r *run) error { return r.remove(ctx) })
+}
+
+// do wraps work in what every run begins and ends with.
+func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (*Outcome, error) {
+	r := f.newRun(request)
+	started := time.Now()
+	r.emit(ctx, RunStarted{})
+	if f.Triggers != nil {
+		r.triggered("starting", f.Triggers.Start(ctx))
+	}
+	err := work(r)
+	// What was begun is ended even when the run was cancelled.
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	if f.Triggers != nil {
+		r.triggered("stopping", f.Triggers.Stop(ending))
+	}
+	r.outcome.Took = time.Since(started)
+	r.emit(ending, RunEnded{Outcome: r.outcome, Err: err})
+	if err != nil {
+		return r.outcome, err
+	}
+	return r.outcome, r.outcome.Err()
+}
+
+// newRun begins a run: its process_id, and who observes it, the store first.
+func (f *Flow) newRun(request Request) *run {
+	process := f.Process
+	if process == "" {
+		process = uuid.NewString()
+	}
+	store := recorder{store: f.Store, id: f.Repository.ID(), process: process}
+	return &run{
+		Flow: f, request: request, outcome: &Outcome{Published: []source.Package{}},
+		observers: append([]Observer{store}, f.Observers...),
+	}
+}
+
+func (r *run) update(ctx context.Context) error {
+	if r.request.Manual {
+		if err := r.publishWaiting(ctx); err != nil {
+			return err
+		}
+	}
+	due, err := r.collect(ctx)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	if r.Lock != nil {
+		release, err := r.Lock(ctx)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
+	return r.build(ctx, due)
+}
+
+// emit tells the observers. One that fails is logged and does not stop the run.
+func (r *run) emit(ctx context.Context, e Event) {
+	for _, o := range r.observers {
+		if err := o.Observe(ctx, e); err != nil {
+			r.Logger.Warn("telling of the run", "error", err)
+		}
+	}
+}
+
+// triggered keeps what went wrong with triggers for the outcome.
+func (r *run) triggered(doing string, err error) {
+	if err != nil {
+		r.Logger.Error("triggers", "doing", doing, "error", err)
+		r.outcome.Triggers = append(r.outcome.Triggers, err.Error())
+	}
+}

@@ -1,0 +1,144 @@
+package update
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"ahriman/core/alpm"
+	"ahriman/core/store"
+)
+
+// The kinds of jobs.
+const (
+	JobUpdate = "update" // arguments: a Request
+	JobRemove = "remove" // arguments: a Request, of which Bases is read
+)
+
+// ErrClosed is what Submit returns once the node is going down.
+var ErrClosed = errors.New("the node is going down")
+
+// ErrUnknownKind is what Submit returns for a kind of job there is not.
+var ErrUnknownKind = errors.New("unknown kind of job")
+
+// Jobs runs work that requests ask for, each as a job in the store. A job ends
+// with its outcome there, whatever becomes of who asked.
+type Jobs struct {
+	store  *store.DB
+	open   func(id alpm.RepositoryID, process string) (*Flow, error)
+	logger *slog.Logger
+	ctx    context.Context
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
+}
+
+// NewJobs returns Jobs; open makes the flow of a repository for one job, whose
+// id is the process_id of its logs.
+func NewJobs(db *store.DB, open func(id alpm.RepositoryID, process string) (*Flow, error), logger *slog.Logger) *Jobs {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Jobs{store: db, open: open, logger: logger, ctx: ctx, cancel: cancel}
+}
+
+// Submit stores a job and starts it. The id is the API's process_id.
+func (j *Jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arguments json.RawMessage, user string) (string, error) {
+	work, err := workOf(kind, arguments)
+	if err != nil {
+		return "", err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return "", ErrClosed
+	}
+	job, err := j.store.CreateJob(ctx, store.Job{Repository: id, Kind: kind, Arguments: arguments, User: user})
+	if err != nil {
+		return "", err
+	}
+	j.running.Go(func() { j.run(job, work) })
+	return job.ID, nil
+}
+
+type work func(ctx context.Context, f *Flow) (*Outcome, error)
+
+func workOf(kind string, arguments json.RawMessage) (work, error) {
+	var request Request
+	if err := json.Unmarshal(arguments, &request); err != nil {
+		return nil, fmt.Errorf("reading the arguments of a job: %w", err)
+	}
+	switch kind {
+	case JobUpdate:
+		return func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Run(ctx, request) }, nil
+	case JobRemove:
+		return func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Remove(ctx, request.Bases) }, nil
+	}
+	return nil, fmt.Errorf("%w: %s", ErrUnknownKind, kind)
+}
+
+// run does one job and stores how it ended.
+func (j *Jobs) run(job store.Job, work work) {
+	state, outcome, message := store.JobFailed, store.Outcome{}, ""
+	err := j.store.StartJob(j.ctx, job.ID)
+	if err == nil {
+		var flow *Flow
+		if flow, err = j.open(job.Repository, job.ID); err == nil {
+			var result *Outcome
+			result, err = work(j.ctx, flow)
+			outcome = result.stored()
+		}
+	}
+	var partly *OutcomeError
+	switch {
+	case err == nil:
+		state = store.Succeeded
+	case j.ctx.Err() != nil:
+		state, message = store.Cancelled, "the node went down"
+	case errors.As(err, &partly) && partly.Partial():
+		state, message = store.Partial, err.Error()
+	default:
+		message = err.Error()
+	}
+	if err != nil {
+		j.logger.Error("job", "id", job.ID, "kind", job.Kind, "repository", job.Repository, "error", err)
+	}
+	if err := j.store.EndJob(context.WithoutCancel(j.ctx), job.ID, state, outcome, message); err != nil {
+		j.logger.Error("ending a job", "id", job.ID, "error", err)
+	}
+}
+
+// Close cancels the jobs that run and waits for them.
+func (j *Jobs) Close() {
+	j.mu.Lock()
+	j.closed = true
+	j.mu.Unlock()
+	j.cancel()
+	j.running.Wait()
+}
+
+// stored is the outcome as a job keeps it.
+func (o *Outcome) stored() store.Outcome {
+	var s store.Outcome
+	for _, p := range o.Published {
+		s.Updated = append(s.Updated, p.Base)
+	}
+	s.Updated = append(s.Updated, o.Removed...)
+	for _, f := range o.Failed {
+		s.Failed = append(s.Failed, store.Failure{Base: f.Base, Reason: f.Reason})
+	}
+	for _, skipped := range o.Skipped {
+		s.Failed = append(s.Failed, store.Failure{Base: skipped.Base, Reason: "not tried: " + skipped.Reason})
+	}
+	for _, f := range o.Refused {
+		s.Warnings = append(s.Warnings, f.File+" was refused: "+f.Reason)
+	}
+	for _, f := range o.Unchanged {
+		s.Warnings = append(s.Warnings, f.Base+": "+f.Reason)
+	}
+	s.Warnings = append(s.Warnings, o.Triggers...)
+	return s
+}

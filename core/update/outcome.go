@@ -1,0 +1,106 @@
+package update
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"ahriman/core/source"
+)
+
+// Request says what an update is to look at.
+type Request struct {
+	// Bases restricts the update to these package bases; empty: all that are due.
+	Bases []string `json:"packages,omitempty"`
+	// Manual publishes the package files that wait and builds the bases that
+	// were asked for.
+	Manual bool `json:"manual"`
+	// Local builds what is newer in cache/ than in the repository.
+	Local bool `json:"local"`
+	// AUR builds what is newer in the AUR than in the repository.
+	AUR bool `json:"aur"`
+	// Increment gives a base that is published already the next pkgrel;
+	// otherwise it is left as it is.
+	Increment bool `json:"increment"`
+	// Packager overrides the configuration's.
+	Packager string `json:"packager,omitempty"`
+}
+
+// Failure is a base that could not be built or published.
+type Failure struct {
+	Base    string `json:"base"`
+	Version string `json:"version,omitempty"`
+	Reason  string `json:"reason"`
+	Log     string `json:"log,omitempty"` // path of the build's log on the worker
+}
+
+// Refusal is a file that was handed in and not published.
+type Refusal struct {
+	Base   string `json:"base,omitempty"`
+	File   string `json:"file"`
+	Reason string `json:"reason"`
+}
+
+// Omission is a base that was left alone, with the reason.
+type Omission struct {
+	Base    string `json:"base"`
+	Version string `json:"version,omitempty"`
+	Reason  string `json:"reason"`
+}
+
+// Outcome is what came of a run. Its JSON is what a job keeps and what
+// /node/v1/jobs answers.
+type Outcome struct {
+	Published []source.Package `json:"published"`
+	Removed   []string         `json:"removed,omitempty"`
+	Failed    []Failure        `json:"failed,omitempty"`
+	Skipped   []Omission       `json:"skipped,omitempty"` // not tried: they need what failed
+	Refused   []Refusal        `json:"refused,omitempty"`
+	Unchanged []Omission       `json:"unchanged,omitempty"` // published already, or incomplete yet
+	Triggers  []string         `json:"triggers,omitempty"`  // triggers that failed, with the reason
+	Took      time.Duration    `json:"took_ns"`
+}
+
+// Empty says whether the run found nothing to do.
+func (o *Outcome) Empty() bool {
+	return len(o.Published) == 0 && len(o.Removed) == 0 && len(o.Failed) == 0 &&
+		len(o.Skipped) == 0 && len(o.Refused) == 0
+}
+
+// OutcomeError is a run that did not do all it was asked for. What failed has
+// been told to the observers, one by one.
+type OutcomeError struct {
+	Outcome *Outcome
+}
+
+// Error counts; the names are in the outcome.
+func (e *OutcomeError) Error() string {
+	var parts []string
+	for _, part := range []struct {
+		n    int
+		what string
+	}{
+		{len(e.Outcome.Failed), "failed"},
+		{len(e.Outcome.Skipped), "not tried"},
+		{len(e.Outcome.Refused), "refused"},
+		{len(e.Outcome.Triggers), "failing triggers"},
+	} {
+		if part.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Partial says whether something was done all the same.
+func (e *OutcomeError) Partial() bool {
+	return len(e.Outcome.Published) > 0 || len(e.Outcome.Removed) > 0
+}
+
+// Err returns an *OutcomeError when something failed, else nil.
+func (o *Outcome) Err() error {
+	if len(o.Failed) == 0 && len(o.Skipped) == 0 && len(o.Refused) == 0 && len(o.Triggers) == 0 {
+		return nil
+	}
+	return &OutcomeError{Outcome: o}
+}
