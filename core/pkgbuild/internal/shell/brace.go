@@ -40,9 +40,7 @@ func (sh *Shell) joinBraces(prefix string, items []string, suffix string) []stri
 	for _, item := range items {
 		for _, rest := range suffixes {
 			sh.grow(len(prefix) + len(item) + len(rest))
-			if whole := prefix + item + rest; whole != "" {
-				out = append(out, whole)
-			}
+			out = append(out, prefix+item+rest)
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strconv"
@@ -82,7 +83,10 @@ func (sh *Shell) tool(run tool, args []string) bool {
 		return sh.passUnknown(sh.stdin.text)
 	}
 	t := &toolRun{sh: sh, args: args}
-	status, err := t.run(run)
+	status, err := 0, error(nil)
+	if unknown := sh.protectUnknown(func() { status, err = t.run(run) }); unknown != nil {
+		err = errors.New(unknown.What)
+	}
 	if err != nil {
 		sh.print(sh.unknownText(err.Error()))
 		sh.setDoubt(err.Error())
@@ -115,7 +119,6 @@ func (sh *Shell) call(f *function, args []string) {
 	sh.params, sh.loops = args, 0
 	sh.calls = append(sh.calls, f.name)
 	sh.Push(nil)
-	sh.setStatus(0)
 	sh.command(f.body)
 	sh.Pop()
 	sh.calls = sh.calls[:len(sh.calls)-1]
@@ -246,16 +249,20 @@ func builtins() map[string]builtin {
 		"unset": unset, "set": setOptions, "shopt": shopt, "shift": shift,
 		"let": let, "read": read, "mapfile": mapfile, "readarray": mapfile,
 		"type": typeBuiltin, "trap": trap,
-		"exec": needed, "getopts": needed, "pushd": needed, "popd": needed, "dirs": needed, "kill": needed, "bg": needed,
-		"fg": needed, "caller": needed, "complete": needed, "compgen": needed, "bind": needed, "logout": needed, "suspend": needed, "fc": needed,
+		"exec": needed("exec"), "getopts": needed("getopts"), "pushd": needed("pushd"), "popd": needed("popd"), "dirs": needed("dirs"),
+		"kill": needed("kill"), "bg": needed("bg"), "fg": needed("fg"), "caller": needed("caller"), "complete": needed("complete"),
+		"compgen": needed("compgen"), "bind": needed("bind"), "logout": needed("logout"), "suspend": needed("suspend"), "fc": needed("fc"),
 	}
 }
 
 func succeed(*Shell, []string) int { return 0 }
 
-func needed(sh *Shell, args []string) int {
-	sh.needs("a builtin with " + strings.Join(args, " "))
-	return 1
+// needed is a builtin whose effect cannot be had here.
+func needed(name string) builtin {
+	return func(sh *Shell, _ []string) int {
+		sh.needs(name)
+		return 1
+	}
 }
 
 func echo(sh *Shell, args []string) int {

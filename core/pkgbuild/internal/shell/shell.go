@@ -244,7 +244,10 @@ func (sh *Shell) Known(s string) error {
 	}
 	index, _, _ := strings.Cut(rest, "\x00")
 	if n, err := strconv.Atoi(index); err == nil && n < len(*sh.unknowns) {
-		return (*sh.unknowns)[n]
+		if unknown := (*sh.unknowns)[n]; unknown.Line > 0 {
+			return unknown
+		}
+		return &Unknown{sh.file, sh.line, (*sh.unknowns)[n].What}
 	}
 	return &Unknown{sh.file, sh.line, "an unknown value"}
 }

@@ -216,9 +216,9 @@ func translateRegexp(f *field) string {
 func regexpEscape(c byte) string {
 	switch c {
 	case 's', 'S', 'w', 'W', 'b', 'B':
-		return `\\` + string(rune(c))
+		return `\` + string(rune(c))
 	case '<', '>':
-		return `\\b`
+		return `\b`
 	}
 	if c >= 0x80 {
 		return string([]byte{c})

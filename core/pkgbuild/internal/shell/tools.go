@@ -43,7 +43,7 @@ func tools() map[string]tool {
 		"basename": basename, "dirname": dirname, "cat": cat, "tac": tac, "rev": rev, "cut": cut, "tr": translate,
 		"head": head, "tail": tail, "sort": sortLines, "uniq": uniq, "wc": wc, "seq": seq, "grep": grep, "egrep": grep, "fgrep": grep,
 		"sed": sed, "date": date, "expr": exprTool, "true": quiet(0), "false": quiet(1), "sleep": quiet(0), "sync": quiet(0),
-		"printf": viaBuiltin, "echo": viaBuiltin, "paste": paste, "tee": tee,
+		"printf": viaBuiltin, "echo": viaBuiltin, "paste": paste, "tee": tee, "ls": ls,
 	}
 }
 
@@ -290,7 +290,7 @@ func pick(parts []string, wanted func(int) bool, delimiter string) string {
 // count parses the number of head and tail: -n 3, -n3, -3.
 func (t *toolRun) count() (n string, bytes bool, files []string, ok bool) {
 	for i, arg := range t.args {
-		if len(arg) > 1 && arg[0] == '-' && isDigit(arg[1]) {
+		if len(arg) > 1 && arg[0] == '-' && isDigit(arg[1]) && (i == 0 || t.args[i-1] != "-n" && t.args[i-1] != "-c") {
 			t.args[i] = "-n" + arg[1:]
 		}
 	}
@@ -397,6 +397,8 @@ func seq(t *toolRun) (int, error) {
 	for len(args) > 0 {
 		if args[0] == "-w" {
 			width, args = true, args[1:]
+		} else if attached, ok := strings.CutPrefix(args[0], "-s"); ok && attached != "" {
+			separator, args = attached, args[1:]
 		} else if args[0] == "-s" && len(args) > 1 {
 			separator, args = args[1], args[2:]
 		} else {
@@ -467,4 +469,27 @@ func exprTool(t *toolRun) (int, error) {
 	value := (&arith{sh: t.sh, live: true}).binary(op, x, y)
 	t.line(strconv.FormatInt(value, 10))
 	return int(1 - truth(value != 0)), nil
+}
+
+// ls lists one directory or names one file, without the details.
+func ls(t *toolRun) (int, error) {
+	_, _, names, ok := t.flags("1", "")
+	if !ok || len(names) != 1 {
+		return t.cannot("ls")
+	}
+	info := t.sh.stat(names[0])
+	if info == nil {
+		return 2, nil
+	}
+	if !info.IsDir() {
+		t.line(names[0])
+		return 0, nil
+	}
+	if inside, _ := t.sh.inside(names[0]); inside == "." {
+		return t.cannot("ls")
+	}
+	for _, name := range t.sh.globPart(names[0]+"/", "*", false) {
+		t.line(path.Base(name))
+	}
+	return 0, nil
 }

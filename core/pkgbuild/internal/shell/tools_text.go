@@ -159,7 +159,7 @@ func leadingNumber(line string) (int64, bool) {
 // grep prints matching lines; only the common options are computed.
 func grep(t *toolRun) (int, error) {
 	set, values, rest, ok := t.flags("EFGPivoqshcnwx", "em")
-	if !ok || set['c'] || set['n'] {
+	if !ok || set['n'] {
 		return t.cannot("grep")
 	}
 	patterns := values['e']
@@ -183,7 +183,7 @@ func grep(t *toolRun) (int, error) {
 			return t.cannot("grep")
 		}
 	}
-	found := false
+	found := 0
 	for _, line := range t.lines(t.input(rest)) {
 		if limit == 0 {
 			break
@@ -192,16 +192,19 @@ func grep(t *toolRun) (int, error) {
 		if re.MatchString(line) == set['v'] {
 			continue
 		}
-		found = true
+		found++
 		limit--
 		t.grepLine(re, line, set)
 	}
-	return int(1 - truth(found)), nil
+	if set['c'] {
+		t.line(strconv.Itoa(found))
+	}
+	return int(1 - truth(found > 0)), nil
 }
 
 func (t *toolRun) grepLine(re *regexp.Regexp, line string, set map[byte]bool) {
 	switch {
-	case set['q']:
+	case set['q'], set['c']:
 	case set['o'] && !set['v']:
 		for _, match := range re.FindAllString(line, -1) {
 			if match != "" {
