@@ -3,20 +3,20 @@ package httpserver_test
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
 	"ahriman/core/alpm"
 
 	"github.com/google/go-cmp/cmp"
-
-	"encoding/json"
 )
 
 // packageFile makes a package whose file has that name. extra bytes that do not
 // compress follow in a file.
-func packageFile(t *testing.T, fileName string, extra []byte) []byte {
+func packageFile(t testing.TB, fileName string, extra []byte) []byte {
 	t.Helper()
 	name, version, arch, _, err := alpm.ParseFileName(fileName)
 	if err != nil {
@@ -25,7 +25,7 @@ func packageFile(t *testing.T, fileName string, extra []byte) []byte {
 	return archive(t, fmt.Sprintf("pkgname = %s\npkgbase = %s\npkgver = %s\narch = %s\nsize = 17\nbuilddate = 1795355916\n", name, name, version, arch), extra)
 }
 
-func archive(t *testing.T, pkginfo string, extra []byte) []byte {
+func archive(t testing.TB, pkginfo string, extra []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -55,4 +55,19 @@ func diffJSON(got, want []byte) string {
 		return cmp.Diff(strings.TrimSpace(string(want)), strings.TrimSpace(string(got)))
 	}
 	return cmp.Diff(w, g)
+}
+
+// writeEntry writes a file of zeros and the end of the archive.
+func writeEntry(w io.Writer, size int64) error {
+	to := tar.NewWriter(w)
+	if err := to.WriteHeader(&tar.Header{Name: "usr/share/zeros", Mode: 0o644, Size: size, Typeflag: tar.TypeReg}); err != nil {
+		return err
+	}
+	zeros := make([]byte, 1<<20)
+	for range size / int64(len(zeros)) {
+		if _, err := to.Write(zeros); err != nil {
+			return err
+		}
+	}
+	return to.Close()
 }

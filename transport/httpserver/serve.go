@@ -247,12 +247,12 @@ func (s *Server) dispatch(c *call, found route) error {
 // unknown answers for a path that does not exist: with log-in on, strangers are
 // not told so.
 func (s *Server) unknown(c *call) error {
-	if short := strings.TrimSuffix(c.URL.Path, "/"); short != c.URL.Path && short != "" {
+	if short, err := url.Parse(strings.TrimSuffix(c.URL.EscapedPath(), "/")); err == nil && short.Path != c.URL.Path && short.Path != "" {
 		other := c.Clone(c.Context())
-		other.URL.Path, other.URL.RawPath = short, ""
+		other.URL.Path, other.URL.RawPath = short.Path, short.RawPath
 		if _, pattern := s.mux.Handler(other); pattern != "/" {
-			location := url.URL{Path: short, RawQuery: c.URL.RawQuery}
-			c.w.Header().Set("Location", location.String())
+			short.RawQuery = c.URL.RawQuery
+			c.w.Header().Set("Location", short.String())
 			return c.text(http.StatusPermanentRedirect)
 		}
 	}

@@ -19,6 +19,8 @@ import (
 	"ahriman/core/store"
 	"ahriman/transport/api"
 	"ahriman/transport/httpserver"
+
+	"golang.org/x/crypto/bcrypt"
 )
 
 var refrepo = alpm.RepositoryID{Name: "refrepo", Architecture: "x86_64"}
@@ -28,7 +30,7 @@ const salt = "salt"
 // node is a server with all that is behind it. Jobs it is given wait until the
 // test ends them.
 type node struct {
-	t      *testing.T
+	t      testing.TB
 	db     *store.DB
 	repo   *repository.Repository
 	server *httptest.Server
@@ -55,7 +57,7 @@ func (j jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arg
 }
 
 // start runs a master with log-in on; change may be nil.
-func start(t *testing.T, change func(*httpserver.Config)) *node {
+func start(t testing.TB, change func(*httpserver.Config)) *node {
 	t.Helper()
 	root := t.TempDir()
 	db, err := store.Open(t.Context(), filepath.Join(root, "node.db"))
@@ -92,9 +94,9 @@ func start(t *testing.T, change func(*httpserver.Config)) *node {
 
 func (n *node) addUser(name, password string, access store.Access) {
 	n.t.Helper()
-	hash, err := store.HashPassword(password, salt)
+	hash, err := bcrypt.GenerateFromPassword([]byte(password+salt), bcrypt.MinCost)
 	if err == nil {
-		err = n.db.SetUser(n.t.Context(), store.User{Name: name, Password: hash, Access: access})
+		err = n.db.SetUser(n.t.Context(), store.User{Name: name, Password: string(hash), Access: access})
 	}
 	if err != nil {
 		n.t.Fatal(err)
@@ -169,7 +171,7 @@ type part struct {
 }
 
 // form encodes parts as a client does.
-func form(t *testing.T, parts ...part) (body *bytes.Buffer, contentType string) {
+func form(t testing.TB, parts ...part) (body *bytes.Buffer, contentType string) {
 	t.Helper()
 	body = &bytes.Buffer{}
 	w := multipart.NewWriter(body)
@@ -202,3 +204,19 @@ func (n *node) upload(target string, headers []string, parts ...part) answer {
 }
 
 func readAll(a answer) string { return strings.TrimSpace(string(a.body)) }
+
+// benchmarkPackages measures GET of 1,000 packages, from two clients.
+func benchmarkPackages(b *testing.B, unchanged bool) {
+	n := start(b, nil)
+	n.addPackages(1000)
+	etag := ""
+	if unchanged {
+		etag = n.do("GET", api.PathPackages, nil).header.Get("Etag")
+	}
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			n.do("GET", api.PathPackages, nil, "If-None-Match", etag)
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package httpserver_test
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ahriman/core/store"
+	"ahriman/transport/api"
+	"ahriman/transport/httpserver"
+)
+
+// serve runs Serve on a unix socket and a TCP port until stop is called, which
+// returns its error.
+func serve(t *testing.T, db *store.DB, change func(*httpserver.Config)) (unix *http.Client, address string, stop func() error) {
+	t.Helper()
+	config := httpserver.Config{
+		Store: db, Version: "1", Repositories: []httpserver.Repository{{ID: refrepo}},
+		Auth: httpserver.Auth{Enabled: true, AllowReadOnly: true},
+	}
+	if change != nil {
+		change(&config)
+	}
+	server, err := httpserver.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	socket, err := httpserver.ListenUnix(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, socket, tcp) }()
+	unix = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", path)
+	}}}
+	return unix, "http://" + tcp.Addr().String(), func() error { cancel(); return <-ended }
+}
+
+func openDB(t *testing.T) *store.DB {
+	t.Helper()
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "node.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func status(t *testing.T, client *http.Client, url string) int {
+	t.Helper()
+	response, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
+func TestUnixSocketIsTrusted(t *testing.T) {
+	unix, address, stop := serve(t, openDB(t), nil)
+	if got := status(t, unix, "http://localhost"+api.PathEvents); got != 200 {
+		t.Errorf("through the socket: %d", got)
+	}
+	if got := status(t, http.DefaultClient, address+api.PathEvents); got != 401 {
+		t.Errorf("through TCP: %d", got)
+	}
+	if got := status(t, http.DefaultClient, address+api.PathHealth); got != 204 {
+		t.Errorf("health: %d", got)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestGracefulStop: a long poll and a stream end at once, an answer that is
+// being made is finished.
+func TestGracefulStop(t *testing.T) {
+	db := openDB(t)
+	working, finish := make(chan struct{}), make(chan struct{})
+	unix, address, stop := serve(t, db, func(c *httpserver.Config) {
+		c.Reload = func(context.Context) error { close(working); <-finish; return nil }
+	})
+	job, err := db.CreateJob(t.Context(), store.Job{Repository: refrepo, Kind: "update"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := make(chan int, 3)
+	get := func(path string) {
+		response, err := unix.Get("http://localhost" + path)
+		if err != nil {
+			answers <- -1
+			return
+		}
+		response.Body.Close()
+		answers <- response.StatusCode
+	}
+	go get(api.Path(api.PathNodeProcess, job.ID) + "?wait=30")
+	go get(api.PathEventStream)
+	go func() {
+		response, err := unix.Post("http://localhost"+api.PathConfig, "", nil)
+		if err != nil {
+			answers <- -1
+			return
+		}
+		response.Body.Close()
+		answers <- response.StatusCode
+	}()
+	<-working
+	begin := time.Now()
+	stopped := make(chan error, 1)
+	go func() { stopped <- stop() }()
+	got := []int{<-answers, <-answers}
+	close(finish)
+	got = append(got, <-answers)
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	for _, status := range got {
+		if status != 200 && status != 204 {
+			t.Errorf("a request was broken off: %v", got)
+		}
+	}
+	if _, err := http.Get(address + api.PathHealth); err == nil {
+		t.Error("still answers")
+	}
+}
+
+func TestListenUnix(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	dead, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.(*net.UnixListener).SetUnlinkOnClose(false)
+	dead.Close()
+	for open, mode := range map[bool]os.FileMode{true: 0o666, false: 0o600} {
+		l, err := httpserver.ListenUnix(path, open)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil || info.Mode().Perm() != mode {
+			t.Errorf("mode %v, want %v (%v)", info.Mode(), mode, err)
+		}
+		if _, err := httpserver.ListenUnix(path, open); err == nil || !strings.Contains(err.Error(), "another process") {
+			t.Errorf("a socket in use: %v", err)
+		}
+		l.Close()
+	}
+	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := httpserver.ListenUnix(path, true); err == nil {
+		t.Error("a file was taken for a socket")
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "data" {
+		t.Errorf("the file is %q, %v", text, err)
+	}
+}
+
+// TestLeftovers: what a killed process left is removed, what a living one
+// writes is not.
+func TestLeftovers(t *testing.T) {
+	n := start(t, nil)
+	waiting := n.repo.Waiting()
+	if err := os.MkdirAll(waiting, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	old, young, other := filepath.Join(waiting, ".upload-1"), filepath.Join(waiting, ".upload-2"), filepath.Join(waiting, ".other")
+	long := time.Now().Add(-time.Hour)
+	for _, path := range []string{old, young, other} {
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if path != young {
+			if err := os.Chtimes(path, long, long); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	_, _, stop := serve(t, n.db, func(c *httpserver.Config) {
+		c.Repositories = []httpserver.Repository{{ID: refrepo, Shelf: n.repo}}
+	})
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	if got := n.waiting(); len(got) != 2 || got[".upload-1"] != "" {
+		t.Errorf("left: %v", got)
+	}
+}
+
+// BenchmarkPackages asks for 1,000 packages over TCP, whole and unchanged.
+func BenchmarkPackages(b *testing.B) {
+	for _, unchanged := range []bool{false, true} {
+		name := map[bool]string{false: "200", true: "304"}[unchanged]
+		b.Run(name, func(b *testing.B) { benchmarkPackages(b, unchanged) })
+	}
+}
