@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,12 +30,15 @@ func TestMain(m *testing.M) {
 //	setenvfile NAME PATH     set a variable to a file's content, less its last newline
 //	unprivileged command …   run a command as nobody when the test runs as root
 //	replace FILE OLD NEW     replace text in a file, environment variables expanded
+//
+// and the condition [root].
 func TestScript(t *testing.T) {
 	update := flag.Lookup("update")
 	testscript.Run(t, testscript.Params{
 		Dir:                "testdata/script",
 		Setup:              setup,
 		RequireUniqueNames: true,
+		Condition:          condition,
 		UpdateScripts:      update != nil && update.Value.String() == "true",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"status":       status,
@@ -44,6 +48,14 @@ func TestScript(t *testing.T) {
 			"replace":      replace,
 		},
 	})
+}
+
+// condition knows [root]: the test runs as root.
+func condition(name string) (bool, error) {
+	if name == "root" {
+		return os.Getuid() == 0, nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
 }
 
 // setup gives each script a home of its own and nothing of the machine's

@@ -20,6 +20,7 @@ type Grammar struct {
 	RepoUpdate repoUpdate `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 
 	// Distribution and pipelines.
+	Build        buildCommand `cmd:"" name:"build" group:"distribution" unsafe:"" help:"build packages in the order of their dependencies"`
 	RepoReport   repoReport   `cmd:"" name:"repo-report" aliases:"report" group:"distribution" unsafe:"" help:"make reports, such as asking the master to update"`
 	RepoSync     repoSync     `cmd:"" name:"repo-sync" aliases:"sync" group:"repository" help:"upload what the targets lack of the repository"`
 	RepoTriggers repoTriggers `cmd:"" name:"repo-triggers" group:"repository" help:"run triggers without an update"`

@@ -55,13 +55,16 @@ type Config struct {
 	MakepkgFlags       []string // nil: --nocolor --ignorearch
 	ArchbuildFlags     []string
 	MakechrootpkgFlags []string
-	ArchbuildCommand   string   // path or name of "extra-x86_64-build" and the like; empty: archbuild
-	Chroot             string   // directory of devtools' chroots
-	Wrapper            []string // command put before archbuild
-	Jobs               int      // builds at once, build.jobs: the processors are shared between them; 0: 1
-	Network            Network
-	Timeout            time.Duration // of one build; 0: none
-	IncludeDebug       bool          // keep debug packages
+	// ArchbuildCommand is the name, or the path, under which archbuild is called:
+	// it takes repository and architecture from it. Where there is no such
+	// program it is extra-ARCH-build, which devtools brings.
+	ArchbuildCommand string
+	Chroot           string   // directory of devtools' chroots
+	Wrapper          []string // command put before archbuild
+	Jobs             int      // builds at once, build.jobs: the processors are shared between them; 0: 1
+	Network          Network
+	Timeout          time.Duration // of one build; 0: none
+	IncludeDebug     bool          // keep debug packages
 
 	// Hidden are further paths that a build must not see: configuration files
 	// and the like. A path that does not exist is no error.
@@ -77,6 +80,15 @@ type Config struct {
 	NoNamespaces bool
 
 	Logger *slog.Logger // nil: nothing is logged
+}
+
+// DefaultBuilder is what builds when build.builder says nothing: devtools where
+// it is installed.
+func DefaultBuilder() Builder {
+	if _, err := find("archbuild", buildPath()); err == nil {
+		return Devtools
+	}
+	return Makepkg
 }
 
 // withDefaults returns the configuration with all defaults in place.
@@ -115,9 +127,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Scratch == "" {
 		c.Scratch = os.TempDir()
-	}
-	if c.ArchbuildCommand == "" {
-		c.ArchbuildCommand = "archbuild"
 	}
 	return c, nil
 }

@@ -14,9 +14,6 @@ func (j *job) devtools(ctx context.Context) error {
 	l := j.local
 	dirs := below(j.dir)
 	args := j.archbuild()
-	if _, err := find(args[0], buildPath()); err != nil {
-		return err
-	}
 	packager := j.spec.Packager
 	if packager == "" {
 		packager = l.config.Packager
@@ -25,7 +22,7 @@ func (j *job) devtools(ctx context.Context) error {
 	if entry, err := user.LookupId(strconv.Itoa(l.who.uid)); err == nil {
 		dirs.home = entry.HomeDir
 	}
-	environ := append(j.environ(dirs), "PKGDEST="+dirs.pkgdest, "SRCDEST="+dirs.srcdest, "PKGEXT=.pkg.tar.zst", "MAKEFLAGS="+l.config.makeFlags())
+	environ := append(environ(dirs, j.spec.SourceDate), "PKGDEST="+dirs.pkgdest, "SRCDEST="+dirs.srcdest, "PKGEXT=.pkg.tar.zst", "MAKEFLAGS="+l.config.makeFlags())
 	if packager != "" {
 		environ = append(environ, "PACKAGER="+packager)
 	}
@@ -49,7 +46,11 @@ func (j *job) devtools(ctx context.Context) error {
 // of makechrootpkg, then makepkg's.
 func (j *job) archbuild() []string {
 	config := j.local.config
-	args := append(slices.Clone(config.Wrapper), config.ArchbuildCommand)
+	command := config.ArchbuildCommand
+	if _, err := find(command, buildPath()); command == "" || err != nil {
+		command = "extra-" + j.spec.Architecture + "-build"
+	}
+	args := append(slices.Clone(config.Wrapper), command)
 	if config.Chroot != "" {
 		args = append(args, "-r", config.Chroot)
 	}

@@ -221,7 +221,7 @@ func (j *job) makepkg(ctx context.Context, fileSize uint64) error {
 	run := &launch{
 		spec: sandboxSpec{
 			Mode: mode, Scratch: j.dir, Layers: l.layers(), UID: l.who.uid, GID: l.who.gid, Hidden: l.config.hidden(), PacmanDB: l.config.PacmanDB,
-			Dir: dirs.startdir, Environ: j.environ(dirs), Commands: commands,
+			Dir: dirs.startdir, Environ: environ(dirs, j.spec.SourceDate), Commands: commands,
 			Limits: limits{Processes: uint64(l.config.ProcessLimit), FileSize: fileSize},
 		},
 		who: l.who, files: j.spec.Dependencies, output: j.log,
@@ -270,9 +270,8 @@ func buildPath() []string {
 	return []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/bin/site_perl:/usr/bin/vendor_perl:/usr/bin/core_perl"}
 }
 
-// environ returns the whole environment of a build.
-func (j *job) environ(dirs directories) []string {
-	date := j.spec.SourceDate
+// environ returns the whole environment of a build; date is SOURCE_DATE_EPOCH.
+func environ(dirs directories, date int64) []string {
 	if date == 0 {
 		date = time.Now().Unix()
 	}

@@ -93,6 +93,7 @@ type launch struct {
 	who    identity // on this machine
 	files  []string // package files to lay over the system
 	output io.Writer
+	errors io.Writer // nil: output
 }
 
 // run runs the sandbox to its end. When ctx ends it kills it; in any case no
@@ -134,9 +135,13 @@ func (l *launch) run(ctx context.Context) (sandboxReport, error) {
 	}
 
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", sandboxArgument)
+	cmd.Args[0] = os.Args[0] // a program may go by its name
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin:/bin"}
-	cmd.Stdout, cmd.Stderr = l.output, l.output
+	cmd.Stdout, cmd.Stderr = l.output, l.errors
+	if l.errors == nil {
+		cmd.Stderr = l.output
+	}
 	cmd.ExtraFiles = opened
 	cmd.SysProcAttr = l.attributes()
 	cmd.Cancel = func() error {

@@ -1,0 +1,342 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ahriman/core/alpm"
+	"ahriman/core/build"
+	"ahriman/core/config"
+	"ahriman/core/pkgbuild"
+	"ahriman/core/source"
+	"ahriman/core/store"
+	"ahriman/core/tree"
+)
+
+// buildRun is one run of the build command.
+type buildRun struct {
+	command      *buildCommand
+	env          *Env
+	globals      *Globals
+	settings     *config.Settings // nil on a machine without a configuration
+	store        *store.DB        // nil without one
+	architecture string
+	output       string // directory of the package files
+	work         string // ours, below output, gone at the end
+	fetcher      *source.Fetcher
+	runner       *follower
+	outcome      *Outcome
+	sources      map[string]*buildSource // by base
+	built        []build.Offer
+	offers       []build.Offer // of the repository
+}
+
+// buildSource is one base to build.
+type buildSource struct {
+	dir   string // with the PKGBUILD, patches applied
+	leaf  tree.Package
+	needs []string // relations, with constraints
+}
+
+// open gets ready to build.
+func (r *buildRun) open(ctx context.Context) error {
+	if err := r.configure(); err != nil {
+		return err
+	}
+	output, err := filepath.Abs(r.command.Output)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(output, 0o755); err != nil {
+		return fmt.Errorf("creating the output directory: %w", err)
+	}
+	r.output = output
+	if r.work, err = os.MkdirTemp(output, ".ahriman-"); err != nil {
+		return fmt.Errorf("preparing the output directory: %w", err)
+	}
+	local, err := build.NewLocal(r.buildConfig())
+	if err != nil {
+		os.RemoveAll(r.work)
+		if errors.Is(err, build.ErrRoot) {
+			return Hinted(err, "run ahriman as an unprivileged user, or name one in build.user")
+		}
+		return err
+	}
+	show := r.command.Verbose || (r.env.Err().Terminal() && !r.globals.Quiet)
+	r.runner = &follower{local: local, env: r.env, output: output, shown: show}
+	r.fetcher = source.New(r.sourceConfig())
+	if r.settings == nil {
+		return nil
+	}
+	if r.offers, err = publishedOffers(r.settings); err == nil {
+		r.store, err = existingStore(ctx, r.settings)
+	}
+	if err != nil {
+		return errors.Join(err, r.close())
+	}
+	return nil
+}
+
+// close leaves nothing but the packages.
+func (r *buildRun) close() error {
+	var errs []error
+	if r.runner != nil {
+		errs = append(errs, r.runner.local.Close())
+	}
+	if r.store != nil {
+		errs = append(errs, r.store.Close())
+	}
+	return errors.Join(append(errs, os.RemoveAll(r.work))...)
+}
+
+// configure finds the repository's settings; a machine without a configuration
+// builds all the same.
+func (r *buildRun) configure() error {
+	settings, err := r.globals.single(r.env)
+	switch {
+	case err == nil:
+		r.settings, r.architecture = settings, settings.ID.Architecture
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, config.ErrNoRepository):
+		r.architecture = r.globals.Architecture
+		if r.architecture == "" {
+			r.architecture = machine()
+		}
+	default:
+		return err
+	}
+	return nil
+}
+
+// sourceConfig is how sources are found.
+func (r *buildRun) sourceConfig() source.Config {
+	if r.settings == nil {
+		return source.Config{}
+	}
+	return fetcherConfig(r.settings)
+}
+
+// fetcherConfig is what the settings say about sources.
+func fetcherConfig(s *config.Settings) source.Config {
+	return source.Config{
+		Cache: filepath.Join(s.Repository.Root, "cache"), AUR: s.AUR.Address, Timeout: s.AUR.Timeout,
+		Retries: s.AUR.MaxRetries, Backoff: time.Duration(s.AUR.RetryBackoff * float64(time.Second)),
+	}
+}
+
+// buildConfig is how packages are built.
+func (r *buildRun) buildConfig() build.Config {
+	var c build.Config
+	if r.settings != nil {
+		c = runnerConfig(r.settings)
+	} else {
+		c.Root, c.IncludeDebug = r.output, true
+	}
+	c.Scratch, c.Output = r.env.Getenv("TMPDIR"), filepath.Join(r.work, "built")
+	if c.Scratch == "" {
+		c.Scratch = "/var/tmp"
+	}
+	c.Hidden = append(c.Hidden, r.globals.Configuration)
+	c.Logger = slog.New(slog.NewTextHandler(r.env.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return c
+}
+
+// runnerConfig is what the settings say about building here. The caller sets
+// Scratch, Output and Logger.
+func runnerConfig(s *config.Settings) build.Config {
+	b := s.Build
+	c := build.Config{
+		Builder: build.Builder(b.Builder), Root: s.Repository.Root, User: b.User, Packager: b.Packager,
+		MakeFlags: b.MakeFlags, MakepkgFlags: b.MakepkgFlags, ArchbuildFlags: b.ArchbuildFlags,
+		MakechrootpkgFlags: b.MakechrootpkgFlags, Wrapper: b.DevtoolsWrapper,
+		ArchbuildCommand: s.ID.Name + "-" + s.ID.Architecture + "-build",
+		Chroot:           filepath.Join(s.Repository.Root, "chroot", s.ID.Name),
+		Jobs:             b.Jobs, Network: build.Network(b.Network), Timeout: b.Timeout, IncludeDebug: b.IncludeDebugPackages,
+		PacmanDB: s.ALPM.Database, Hidden: []string{s.Path},
+	}
+	c.Hidden = append(c.Hidden, s.Main.Include...)
+	if c.Builder == "" {
+		c.Builder = build.DefaultBuilder()
+	}
+	return c
+}
+
+// publishedOffers returns the packages of the repository.
+func publishedOffers(s *config.Settings) ([]build.Offer, error) {
+	dir := filepath.Join(s.Repository.Root, "repository", s.ID.Name, s.ID.Architecture)
+	file, err := os.Open(filepath.Join(dir, s.ID.Name+".db"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the repository: %w", err)
+	}
+	defer file.Close()
+	found, err := alpm.ReadDatabase(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the repository: %w", err)
+	}
+	var offers []build.Offer
+	for i := range found {
+		path := filepath.Join(dir, filepath.Base(found[i].FileName))
+		if _, err := os.Stat(path); err == nil {
+			offers = append(offers, build.Offer{Info: found[i].Info, Path: path})
+		}
+	}
+	return offers, nil
+}
+
+// offerOf reads the metadata of a package file.
+func offerOf(path string) (build.Offer, error) {
+	info, err := alpm.ReadInfo(path)
+	return build.Offer{Info: info, Path: path}, err
+}
+
+// collect finds, fetches and reads what is to be built.
+func (r *buildRun) collect(ctx context.Context, names []string) error {
+	for item, err := range Items(r.env, names, "path", "dir", "base", "name") {
+		var failure *ItemFailure
+		if errors.As(err, &failure) {
+			r.outcome.Fail(failure.Name, err)
+			if r.command.JSON { // hand it on as it came
+				fmt.Fprintf(r.env.Stdout, "%s\n", failure.Line)
+			}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.add(ctx, item.Text); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			r.outcome.Fail(item.Text, err)
+			if r.command.JSON {
+				if err := r.print(buildLine{Base: item.Text, Status: "failed", Error: err.Error()}); err != nil {
+					return err
+				}
+			}
+			if !r.command.KeepGoing {
+				return r.outcome.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// add finds, fetches and reads one source.
+func (r *buildRun) add(ctx context.Context, name string) error {
+	found, err := r.find(ctx, name)
+	if err != nil {
+		return err
+	}
+	if found.IsFiles() {
+		return fmt.Errorf("building %s: it is a package already", name)
+	}
+	dir := found.Dir
+	if dir == "" {
+		if dir, err = r.fetch(ctx, found); err != nil {
+			return err
+		}
+	}
+	info, err := r.read(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if dir, info, err = r.patch(ctx, dir, info); err != nil {
+		return err
+	}
+	s := &buildSource{dir: dir, leaf: tree.Package{Base: info.Base, Version: info.Version()}}
+	for _, one := range info.ForArch(r.architecture) {
+		joined := relations(one)
+		s.leaf.Names = append(s.leaf.Names, joined.Names...)
+		s.leaf.Provides = append(s.leaf.Provides, joined.Provides...)
+		s.leaf.Depends = append(s.leaf.Depends, joined.Depends...)
+		s.leaf.MakeDepends = append(s.leaf.MakeDepends, joined.MakeDepends...)
+		s.leaf.CheckDepends = append(s.leaf.CheckDepends, joined.CheckDepends...)
+	}
+	for _, relations := range [][]string{s.leaf.Depends, s.leaf.MakeDepends, s.leaf.CheckDepends} {
+		s.needs = append(s.needs, relations...)
+	}
+	if other, ok := r.sources[info.Base]; ok && other.dir != dir {
+		return fmt.Errorf("building %s: base %s was named before, as %s", name, info.Base, other.dir)
+	}
+	r.sources[info.Base] = s
+	return nil
+}
+
+// find resolves a name; the repository knows where its bases come from.
+func (r *buildRun) find(ctx context.Context, name string) (*source.Found, error) {
+	if r.store != nil && !strings.Contains(name, "/") && !source.HasPKGBUILD(name) {
+		record, err := r.store.Package(ctx, r.settings.ID, name)
+		if err == nil {
+			return r.fetcher.FromOrigin(name, record.Package.Origin)
+		}
+		if !errors.Is(err, store.ErrUnknownPackage) {
+			return nil, err
+		}
+	}
+	return r.fetcher.Resolve(ctx, name, source.Auto)
+}
+
+// fetch puts sources into a directory of ours.
+func (r *buildRun) fetch(ctx context.Context, found *source.Found) (string, error) {
+	dir, err := os.MkdirTemp(r.work, "source-")
+	if err != nil {
+		return "", err
+	}
+	_, err = r.fetcher.Sources(ctx, found, dir)
+	return dir, err
+}
+
+// read evaluates a PKGBUILD: without running it where that can be done, from
+// the .SRCINFO beside it, or by running it in the sandbox.
+func (r *buildRun) read(ctx context.Context, dir string) (*pkgbuild.Srcinfo, error) {
+	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: r.architecture})
+	var needs *pkgbuild.NeedsEvaluation
+	if !errors.As(err, &needs) {
+		return info, err
+	}
+	return r.runner.local.Srcinfo(ctx, dir, r.architecture)
+}
+
+// patch applies the patches that the repository has for the base to a copy of
+// its sources, and reads them again.
+func (r *buildRun) patch(ctx context.Context, dir string, info *pkgbuild.Srcinfo) (string, *pkgbuild.Srcinfo, error) {
+	if r.store == nil {
+		return dir, info, nil
+	}
+	patches, err := r.store.Patches(ctx, info.Base)
+	if err != nil || len(patches) == 0 {
+		return dir, info, err
+	}
+	patched, err := os.MkdirTemp(r.work, "patched-")
+	if err != nil {
+		return "", nil, err
+	}
+	if err := source.Copy(ctx, dir, patched, source.CopyOptions{}); err != nil {
+		return "", nil, fmt.Errorf("patching %s: %w", info.Base, err)
+	}
+	if err := source.Apply(ctx, patched, patches); err != nil {
+		return "", nil, fmt.Errorf("patching %s: %w", info.Base, err)
+	}
+	if info, err = r.read(ctx, patched); err != nil {
+		return "", nil, err
+	}
+	return patched, info, nil
+}
+
+// baseNames joins the bases' names for a message.
+func baseNames(packages []tree.Package) string {
+	var names []string
+	for _, p := range packages {
+		names = append(names, p.Base)
+	}
+	return strings.Join(names, ", ")
+}
