@@ -3,6 +3,31 @@
 # __ahriman_command NAME: sets flags, values (flag=kind) and arguments (kinds).
 __ahriman_command() {
 	case $1 in
+	package-add | add | package-update)
+		flags+=' --increment --no-increment -n --now -s --source -u --username -v --variable -e --exit-code --json --verbose'
+		values+=' -s=enum:auto,archive,aur,directory,local,remote,repository --source=enum:auto,archive,aur,directory,local,remote,repository -u=none --username=none -v=none --variable=none'
+		arguments+=' directories*'
+		;;
+	package-remove | remove)
+		flags+=' --json'
+		values+=' '
+		arguments+=' packages*'
+		;;
+	package-status | status)
+		flags+=' --ahriman -e --exit-code --info --no-info -s --status --json'
+		values+=' -s=enum:,unknown,pending,building,failed,success --status=enum:,unknown,pending,building,failed,success'
+		arguments+=' packages*'
+		;;
+	repo-update | update)
+		flags+=' --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
+		values+=' -u=none --username=none'
+		arguments+=' packages*'
+		;;
+	build)
+		flags+=' -o --output -k --keep-going --dry-run -v --verbose --json'
+		values+=' -o=directories --output=directories'
+		arguments+=' directories*'
+		;;
 	repo-report | report)
 		flags+=' --wait --json'
 		values+=' '
@@ -48,6 +73,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' none none'
 		;;
+	service-config-validate | config-validate | repo-config-validate)
+		flags+=' -e --exit-code --json'
+		values+=' '
+		arguments+=' '
+		;;
 	service-repositories)
 		flags+=' --id-only --no-id-only --json'
 		values+=' '
@@ -88,7 +118,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+__ahriman_commands='package-add add package-update package-remove remove package-status status repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {
