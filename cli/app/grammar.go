@@ -15,6 +15,8 @@ type Grammar struct {
 	PackageAdd    packageAdd    `cmd:"" name:"package-add" aliases:"add,package-update" group:"package" help:"add packages to the repository"`
 	PackageRemove packageRemove `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
 	PackageStatus packageStatus `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`
+	PackageInfo   packageInfo   `cmd:"" name:"package-info" group:"package" unsafe:"" help:"print what package files say about themselves"`
+	Vercmp        vercmp        `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.
 	RepoUpdate repoUpdate `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`

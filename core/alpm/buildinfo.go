@@ -7,23 +7,23 @@ import (
 
 // BuildInfo is what a .BUILDINFO says about the environment a package was built
 // in, as BUILDINFO(5) describes it. Format 1 lacks StartDirectory, Tool and
-// ToolVersion.
+// ToolVersion. Its JSON has the file's own names.
 type BuildInfo struct {
-	Format         string // "1" or "2"
-	Name           string // pkgname
-	Base           string // pkgbase
-	Version        string // full: [epoch:]pkgver-pkgrel
-	Architecture   string // pkgarch
-	PkgbuildSHA256 string // hex
-	Packager       string
-	BuildDate      int64 // unix seconds
-	BuildDirectory string
-	StartDirectory string
-	Tool           string   // "makepkg", "devtools", …
-	ToolVersion    string   // of Tool
-	Environment    []string // BUILDENV
-	Options        []string // OPTIONS
-	Installed      []string // name-version-architecture of each installed package
+	Format         string   `json:"format"` // "1" or "2"
+	Name           string   `json:"pkgname"`
+	Base           string   `json:"pkgbase"`
+	Version        string   `json:"pkgver"` // full: [epoch:]pkgver-pkgrel
+	Architecture   string   `json:"pkgarch"`
+	PkgbuildSHA256 string   `json:"pkgbuild_sha256sum"` // hex
+	Packager       string   `json:"packager"`
+	BuildDate      int64    `json:"builddate"` // unix seconds
+	BuildDirectory string   `json:"builddir"`
+	StartDirectory string   `json:"startdir"`
+	Tool           string   `json:"buildtool"` // "makepkg", "devtools", …
+	ToolVersion    string   `json:"buildtoolver"`
+	Environment    []string `json:"buildenv"`  // BUILDENV
+	Options        []string `json:"options"`   // OPTIONS
+	Installed      []string `json:"installed"` // name-version-architecture of each installed package
 }
 
 // ParseBuildinfo reads a .BUILDINFO. Unknown keys are passed over; a key that

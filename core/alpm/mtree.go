@@ -13,16 +13,16 @@ import (
 // MtreeEntry is one path of a .MTREE, as alpm-mtree(5) and mtree(5) describe
 // it. A number that is not given is -1, a text that is not given empty.
 type MtreeEntry struct {
-	Path   string // relative to the root, unescaped, no slash at either end
-	Type   string // "file", "dir" or "link"
-	UID    int64
-	GID    int64
-	Mode   int64 // permission bits, with setuid, setgid and sticky
-	Time   int64 // unix seconds
-	Size   int64 // bytes, of a file
-	SHA256 string
-	MD5    string
-	Link   string // a link's target
+	Path   string `json:"path"` // relative to the root, unescaped, no slash at the end
+	Type   string `json:"type"` // "file", "dir" or "link"
+	UID    int64  `json:"uid"`
+	GID    int64  `json:"gid"`
+	Mode   int64  `json:"mode"` // permission bits, with setuid, setgid and sticky
+	Time   int64  `json:"time"` // unix seconds
+	Size   int64  `json:"size"` // bytes, of a file
+	SHA256 string `json:"sha256,omitempty"`
+	MD5    string `json:"md5,omitempty"`
+	Link   string `json:"link,omitempty"` // a link's target
 }
 
 // maxMtree bounds an unpacked .MTREE, in bytes.
