@@ -18,6 +18,16 @@ __ahriman_command() {
 		values+=' -s=enum:,unknown,pending,building,failed,success --status=enum:,unknown,pending,building,failed,success'
 		arguments+=' packages*'
 		;;
+	package-info)
+		flags+=' --check --files --build --mtree --md5 --json'
+		values+=' '
+		arguments+=' files*'
+		;;
+	vercmp)
+		flags+=' --json'
+		values+=' '
+		arguments+=' none*'
+		;;
 	repo-update | update)
 		flags+=' --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
 		values+=' -u=none --username=none'
@@ -118,7 +128,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -76,6 +76,16 @@ complete -c ahriman -n '__ahriman_command_is package-status status' -l no-info -
 complete -c ahriman -n '__ahriman_command_is package-status status' -s s -l status -x -a ' unknown pending building failed success' -d 'only packages of this status'
 complete -c ahriman -n '__ahriman_command_is package-status status' -l json -d 'print one JSON object a line'
 complete -c ahriman -n '__ahriman_command_is package-status status' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-info' -d 'print what package files say about themselves'
+complete -c ahriman -n '__ahriman_command_is package-info' -l check -d 'compare each file with the package\'s own .MTREE, and its name with .PKGINFO'
+complete -c ahriman -n '__ahriman_command_is package-info' -l files -d 'print the paths it holds instead, one a line'
+complete -c ahriman -n '__ahriman_command_is package-info' -l build -d 'print the build environment, .BUILDINFO, too'
+complete -c ahriman -n '__ahriman_command_is package-info' -l mtree -d 'print the entries of .MTREE too'
+complete -c ahriman -n '__ahriman_command_is package-info' -l md5 -d 'compute the file\'s MD5 too'
+complete -c ahriman -n '__ahriman_command_is package-info' -l json -d 'print one object a line, with files and build environment'
+complete -c ahriman -n '__ahriman_command_is package-info' -F
+complete -c ahriman -n __ahriman_no_command -a 'vercmp' -d 'compare package versions'
+complete -c ahriman -n '__ahriman_command_is vercmp' -l json -d 'print one object a line: a, b, result'
 complete -c ahriman -n __ahriman_no_command -a 'repo-update' -d 'publish what waits, build what is due'
 complete -c ahriman -n __ahriman_no_command -a 'update' -d 'publish what waits, build what is due'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l dry-run -d 'say what would be built, in which order, and change nothing'
