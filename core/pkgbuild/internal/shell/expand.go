@@ -93,30 +93,31 @@ func (e *expansion) addUnquoted(s string) {
 	}
 	e.sh.known(s)
 	e.sh.grow(len(s))
-	isIFS := func(c byte) bool { return strings.IndexByte(ifs, c) >= 0 }
-	isSpace := func(c byte) bool { return isIFS(c) && (c == ' ' || c == '\t' || c == '\n') }
-	for i := 0; i < len(s); {
-		if !isIFS(s[i]) {
-			start := i
-			for i < len(s) && !isIFS(s[i]) {
-				i++
+	isIFS := func(r rune) bool { return strings.ContainsRune(ifs, r) }
+	for s != "" {
+		if i := strings.IndexFunc(s, isIFS); i != 0 {
+			if i < 0 {
+				i = len(s)
 			}
-			e.cur.add(s[start:i], false)
+			e.cur.add(s[:i], false)
+			s = s[i:]
 			continue
 		}
-		for i < len(s) && isSpace(s[i]) {
-			i++
-		}
-		if i < len(s) && isIFS(s[i]) && !isSpace(s[i]) {
-			i++
-			for i < len(s) && isSpace(s[i]) {
-				i++
-			}
+		s = trimIFSSpace(s, ifs)
+		if r, size := utf8.DecodeRuneInString(s); size > 0 && isIFS(r) {
+			s = trimIFSSpace(s[size:], ifs)
 			e.push()
 			continue
 		}
 		e.end()
 	}
+}
+
+// trimIFSSpace removes the white space of IFS that s starts with.
+func trimIFSSpace(s, ifs string) string {
+	return strings.TrimLeftFunc(s, func(r rune) bool {
+		return (r == ' ' || r == '\t' || r == '\n') && strings.ContainsRune(ifs, r)
+	})
 }
 
 func (sh *Shell) ifs() string {

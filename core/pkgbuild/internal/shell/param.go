@@ -315,9 +315,9 @@ func (sh *Shell) addList(e *expansion, p *parameter, values []string, double boo
 	case double && (p.star() || !e.split):
 		separator := " "
 		if p.star() {
-			if separator = sh.ifs(); separator != "" {
-				separator = separator[:1]
-			}
+			separator = sh.ifs()
+			_, size := utf8.DecodeRuneInString(separator)
+			separator = separator[:size]
 		}
 		e.add(strings.Join(values, separator), true)
 	case double:

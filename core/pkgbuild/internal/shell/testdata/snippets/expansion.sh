@@ -142,3 +142,7 @@ x=abc; [[ $x =~ (b)(c)? ]]; echo ${#BASH_REMATCH[@]} "${BASH_REMATCH[@]}"; [[ "a
 echo "${x:=y}${x}" "$((x=5))" $x; y[0]=a; echo $y ${y[0]}; z=(1); z+=2; echo $z; s=a; s+=(b); echo "${s[@]}"
 ----
 time -p : 2>/dev/null; echo a & wait; echo done; trap - EXIT; umask 022; ulimit -n >/dev/null; hash -r; true; echo end
+----
+IFS='，'; a=(x y z); echo "${a[*]}版本"; s='p，q'; for w in $s; do echo "<$w>"; done
+----
+IFS=; a='x y'; for w in $a; do echo "<$w>"; done; set -- a b; echo "$*"; IFS=$'\n'; x=$'a b\nc'; for w in $x; do echo "<$w>"; done
