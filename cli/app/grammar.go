@@ -27,6 +27,7 @@ type Grammar struct {
 	RepoSync     repoSync     `cmd:"" name:"repo-sync" aliases:"sync" group:"repository" help:"upload what the targets lack of the repository"`
 	RepoTriggers repoTriggers `cmd:"" name:"repo-triggers" group:"repository" help:"run triggers without an update"`
 	RepoTree     repoTree     `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
+	Srcinfo      srcinfo      `cmd:"" name:"srcinfo" group:"distribution" unsafe:"" help:"print the .SRCINFO of PKGBUILDs without running them"`
 
 	// Service.
 	HelpCommand        helpCommand        `cmd:"" name:"help" group:"service" unsafe:"" help:"show help message"`

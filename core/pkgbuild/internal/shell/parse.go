@@ -690,12 +690,13 @@ func (p *parser) isPlainAssignment(start int) bool {
 func (p *parser) elements() []word {
 	p.enter()
 	defer p.leave()
+	start := p.pos - 1
 	var words []word
 	for {
 		p.newlines()
 		switch {
 		case p.eof():
-			p.fail(p.pos, "unexpected end of file while looking for matching )")
+			p.fail(start, "unexpected end of file while looking for matching )")
 		case p.src[p.pos] == ')':
 			p.pos++
 			return words
