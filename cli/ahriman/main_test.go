@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
@@ -25,5 +26,30 @@ func TestBrokenPipe(t *testing.T) {
 	}
 	if stderr.Len() > 0 {
 		t.Errorf("standard error: %s", &stderr)
+	}
+}
+
+// BenchmarkVersion is the time of a whole process, for comparison with one that
+// does nothing.
+func BenchmarkVersion(b *testing.B) {
+	dir := b.TempDir()
+	nothing := filepath.Join(dir, "nothing.go")
+	if err := os.WriteFile(nothing, []byte("package main\n\nfunc main() {}\n"), 0o644); err != nil {
+		b.Fatal(err)
+	}
+	for name, source := range map[string]string{"ahriman": "ahriman/cli/ahriman", "nothing": nothing} {
+		program := filepath.Join(dir, name)
+		build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			b.Fatalf("building %s: %v\n%s", name, err, out)
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := exec.CommandContext(b.Context(), program, "--version").Run(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

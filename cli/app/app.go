@@ -31,6 +31,10 @@ func Main(ctx context.Context, env Env) int {
 }
 
 func run(ctx context.Context, env *Env) error {
+	// The grammar takes longer to build than the rest of the start.
+	if slices.Equal(env.Args, []string{"--version"}) || slices.Equal(env.Args, []string{"-V"}) {
+		return printVersion(env.Stdout)
+	}
 	grammar := &Grammar{}
 	exited := false
 	parser, err := newParser(env, grammar, func(int) { exited = true })

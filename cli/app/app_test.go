@@ -203,3 +203,12 @@ func TestJoinNegative(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+// BenchmarkGrammar is what building the command line costs at every start.
+func BenchmarkGrammar(b *testing.B) {
+	for b.Loop() {
+		if _, err := Model(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -45,11 +45,16 @@ type versionFlag bool
 
 // BeforeReset is called by kong where the flag stands, before it checks the rest.
 func (versionFlag) BeforeReset(app *kong.Kong) error {
-	if _, err := fmt.Fprintf(app.Stdout, "ahriman %s\n", Version()); err != nil {
+	if err := printVersion(app.Stdout); err != nil {
 		return err
 	}
 	app.Exit(0)
 	return nil
+}
+
+func printVersion(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "ahriman %s\n", Version())
+	return err
 }
 
 // helpVersion prints the version, the compiler's and the modules'.
@@ -66,7 +71,7 @@ Example: which SQLite is it?
 
 // Run prints "name version", one a line.
 func (helpVersion) Run(env *Env) error {
-	if _, err := fmt.Fprintf(env.Stdout, "ahriman %s\n", Version()); err != nil {
+	if err := printVersion(env.Stdout); err != nil {
 		return err
 	}
 	return printBuild(env.Stdout)
