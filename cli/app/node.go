@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,6 +35,7 @@ type node struct {
 	master     *master      // nil: this node is its own master
 	runner     *build.Local // nil until something is built
 	logger     *slog.Logger
+	reports    io.Writer // what triggers print
 	close      []func() error
 }
 
@@ -58,7 +60,7 @@ func (g *Globals) nodeWith(env *Env, s *config.Settings, db *store.DB) (*node, e
 	if err != nil {
 		return nil, err
 	}
-	n := &node{env: env, globals: g, settings: s, store: db, logger: logger, close: []func() error{sink.Close}}
+	n := &node{env: env, globals: g, settings: s, store: db, logger: logger, reports: env.Stdout, close: []func() error{sink.Close}}
 	n.sources = source.New(source.Config{
 		Cache: n.path("cache"), AUR: s.AUR.Address, Timeout: s.AUR.Timeout,
 		Retries: s.AUR.MaxRetries, Backoff: seconds(s.AUR.RetryBackoff),
@@ -74,22 +76,14 @@ func (g *Globals) nodeWith(env *Env, s *config.Settings, db *store.DB) (*node, e
 		return nil, err
 	}
 	if address := s.StatusAddress(); g.Report && address != "" && address != s.WebAddress() {
-		remote, err := n.connect(nil)
+		remote, err := connect(s, nil)
 		if err != nil {
 			return nil, err
 		}
 		n.master = &remote
+		n.close = append(n.close, func() error { remote.Client().Close(); return nil })
 	}
 	return n, nil
-}
-
-// connect is connect, with the connection closed when the node is.
-func (n *node) connect(service *config.RemoteService) (master, error) {
-	m, err := connect(n.settings, service)
-	if err == nil {
-		n.close = append(n.close, func() error { m.Client().Close(); return nil })
-	}
-	return m, err
 }
 
 // Close ends builds that still run and closes what openNode opened.
@@ -181,20 +175,16 @@ func (n *node) addBuilding(c *update.Config) error {
 
 // triggers makes the chain of these triggers; nil: the configured ones.
 func (n *node) triggers(names []string) (*trigger.Chain, error) {
-	s := n.settings
-	return trigger.New(names, trigger.Options{
-		Settings: s, Output: n.env.Stderr, Messages: n.logger, Environ: n.env.Environ,
-		Uploader: func(target config.RemoteService) (trigger.Uploader, error) { return n.connect(&target) },
-		Caller:   func() (trigger.Caller, error) { return n.connect(nil) },
-		Sources: func(ctx context.Context, p source.Package, dir string) error {
-			found, err := n.sources.FromOrigin(p.Base, p.Origin)
-			if err == nil {
-				_, err = n.sources.Sources(ctx, found, dir)
-			}
-			return err
-		},
-		RotateLogs: func(ctx context.Context, keep int) error { return n.store.RotateLogs(ctx, s.ID, keep) },
-	})
+	options := triggerOptions(n.env, n.settings, n.logger)
+	options.Output = n.reports
+	options.Sources = func(ctx context.Context, p source.Package, dir string) error {
+		found, err := n.sources.FromOrigin(p.Base, p.Origin)
+		if err == nil {
+			_, err = n.sources.Sources(ctx, found, dir)
+		}
+		return err
+	}
+	return trigger.New(names, options)
 }
 
 // packager returns who a user builds as: the packager of that user, when
@@ -212,6 +202,9 @@ func (n *node) packager(ctx context.Context, username string) (string, error) {
 
 // update runs the node's flow and tells what happens.
 func (n *node) update(ctx context.Context, request update.Request, json, verbose bool) (*update.Outcome, error) {
+	if json { // the events have it all
+		n.reports = io.Discard
+	}
 	flow, err := n.flow(flowOptions{builds: true, observers: []update.Observer{newNarrator(n.env, n.globals, json, verbose)}})
 	if err != nil {
 		return nil, err

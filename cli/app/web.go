@@ -54,7 +54,9 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	for _, job := range lost {
 		logger.Warn("a job was interrupted", "id", job.ID, "kind", job.Kind, "repository", job.Repository.String())
 	}
-	server, err := c.server(env, globals, all, db, logger)
+	jobs := newJobs(env, globals, all, db, logger)
+	defer jobs.Close()
+	server, err := c.server(env, globals, all, db, logger, jobs)
 	if err != nil {
 		return err
 	}
@@ -84,14 +86,14 @@ func webLogger(env *Env, globals *Globals) *slog.Logger {
 
 // server makes the endpoint of the settings' repositories. The first one's
 // settings speak for the node.
-func (c *web) server(env *Env, globals *Globals, all []*config.Settings, db *store.DB, logger *slog.Logger) (*httpserver.Server, error) {
+func (c *web) server(env *Env, globals *Globals, all []*config.Settings, db *store.DB, logger *slog.Logger, jobs *jobs) (*httpserver.Server, error) {
 	s := all[0]
 	key, err := cookieKey(s.Auth.CookieSecretKey)
 	if err != nil {
 		return nil, err
 	}
 	server := httpserver.Config{
-		Store: db, Version: Version(), Log: logger,
+		Store: db, Version: Version(), Log: logger, Submitter: jobs,
 		Auth: httpserver.Auth{
 			Enabled: s.Auth.Target != "disabled", AllowReadOnly: s.Auth.AllowReadOnly, Salt: s.Auth.Salt,
 			MaxAge: s.Auth.MaxAge, Key: key,

@@ -28,7 +28,7 @@ var ErrUnknownKind = errors.New("unknown kind of job")
 // with its outcome there, whatever becomes of who asked.
 type Jobs struct {
 	store  *store.DB
-	open   func(id alpm.RepositoryID, process string) (*Flow, error)
+	open   Opener
 	logger *slog.Logger
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -38,9 +38,12 @@ type Jobs struct {
 	running sync.WaitGroup
 }
 
-// NewJobs returns Jobs; open makes the flow of a repository for one job, whose
-// id is the process_id of its logs.
-func NewJobs(db *store.DB, open func(id alpm.RepositoryID, process string) (*Flow, error), logger *slog.Logger) *Jobs {
+// Opener makes the flow of a repository for one job, whose id is the process_id
+// of its logs. The flow is used until done is called.
+type Opener func(id alpm.RepositoryID, process string) (flow *Flow, done func() error, err error)
+
+// NewJobs returns Jobs, which must be closed.
+func NewJobs(db *store.DB, open Opener, logger *slog.Logger) *Jobs {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Jobs{store: db, open: open, logger: logger, ctx: ctx, cancel: cancel}
 }
@@ -82,33 +85,37 @@ func workOf(kind string, arguments json.RawMessage) (work, error) {
 
 // run does one job and stores how it ended.
 func (j *Jobs) run(job store.Job, work work) {
-	state, outcome, message := store.JobFailed, store.Outcome{}, ""
-	err := j.store.StartJob(j.ctx, job.ID)
-	if err == nil {
-		var flow *Flow
-		if flow, err = j.open(job.Repository, job.ID); err == nil {
-			var result *Outcome
-			result, err = work(j.ctx, flow)
-			outcome = result.stored()
-		}
-	}
+	outcome, err := j.work(job, work)
+	state, message := store.Succeeded, ""
 	var partly *OutcomeError
 	switch {
 	case err == nil:
-		state = store.Succeeded
 	case j.ctx.Err() != nil:
 		state, message = store.Cancelled, "the node went down"
 	case errors.As(err, &partly) && partly.Partial():
 		state, message = store.Partial, err.Error()
 	default:
-		message = err.Error()
+		state, message = store.JobFailed, err.Error()
 	}
 	if err != nil {
-		j.logger.Error("job", "id", job.ID, "kind", job.Kind, "repository", job.Repository, "error", err)
+		j.logger.Error("job", "id", job.ID, "kind", job.Kind, "repository", job.Repository.String(), "error", err)
 	}
-	if err := j.store.EndJob(context.WithoutCancel(j.ctx), job.ID, state, outcome, message); err != nil {
+	if err := j.store.EndJob(context.WithoutCancel(j.ctx), job.ID, state, outcome.stored(), message); err != nil {
 		j.logger.Error("ending a job", "id", job.ID, "error", err)
 	}
+}
+
+// work does the work of one job.
+func (j *Jobs) work(job store.Job, work work) (*Outcome, error) {
+	if err := j.store.StartJob(j.ctx, job.ID); err != nil {
+		return &Outcome{}, err
+	}
+	flow, done, err := j.open(job.Repository, job.ID)
+	if err != nil {
+		return &Outcome{}, err
+	}
+	outcome, err := work(j.ctx, flow)
+	return outcome, errors.Join(err, done())
 }
 
 // Close cancels the jobs that run and waits for them.

@@ -1,0 +1,79 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+
+	"ahriman/core/alpm"
+	"ahriman/core/config"
+	"ahriman/core/store"
+	"ahriman/core/update"
+	"ahriman/transport/api"
+	"ahriman/transport/httpserver"
+)
+
+var _ httpserver.Submitter = (*jobs)(nil)
+
+// jobs runs what requests to the web service ask for, in its process.
+type jobs struct {
+	*update.Jobs
+	env      *Env
+	globals  *Globals
+	settings map[alpm.RepositoryID]*config.Settings
+	store    *store.DB
+}
+
+// newJobs makes the jobs of these repositories. Close ends them.
+func newJobs(env *Env, globals *Globals, all []*config.Settings, db *store.DB, logger *slog.Logger) *jobs {
+	j := &jobs{env: env, globals: globals, settings: map[alpm.RepositoryID]*config.Settings{}, store: db}
+	for _, s := range all {
+		j.settings[s.ID] = s
+	}
+	j.Jobs = update.NewJobs(db, j.open, logger)
+	return j
+}
+
+// open makes the flow of one job.
+func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() error, error) {
+	s, ok := j.settings[id]
+	if !ok {
+		return nil, nil, errors.New("the repository is not served any more")
+	}
+	globals := *j.globals
+	globals.WaitTimeout = int(s.Web.WaitTimeout.Seconds())
+	n, err := globals.nodeWith(j.env, s, j.store)
+	if err != nil {
+		return nil, nil, err
+	}
+	flow, err := n.flow(flowOptions{process: process, builds: true})
+	if err != nil {
+		n.Close()
+		return nil, nil, err
+	}
+	return flow, n.Close, nil
+}
+
+// Kinds implements httpserver.Submitter.
+func (j *jobs) Kinds() []string { return []string{httpserver.JobUpdate, httpserver.JobRemove} }
+
+// Submit implements httpserver.Submitter.
+func (j *jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arguments any, user string) (string, error) {
+	var request update.Request
+	switch a := arguments.(type) {
+	case api.UpdateRequest:
+		request = update.Request{AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager}
+	case api.BasesRequest:
+		request = update.Request{Bases: a.Packages}
+	}
+	text, err := json.Marshal(request)
+	if err != nil {
+		return "", err
+	}
+	job, err := j.Jobs.Submit(ctx, id, kind, text, user)
+	if errors.Is(err, update.ErrClosed) {
+		return "", api.Errorf(api.ErrUnavailable, "%s", err)
+	}
+	return job, err
+}
