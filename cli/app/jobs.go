@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 
 	"ahriman/core/alpm"
@@ -47,6 +48,7 @@ func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() 
 	if err != nil {
 		return nil, nil, err
 	}
+	n.reports = io.Discard // nobody reads a service's standard output
 	flow, err := n.flow(flowOptions{process: process, builds: true})
 	if err != nil {
 		n.Close()

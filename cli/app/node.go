@@ -153,9 +153,7 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 // addBuilding adds what a flow needs to build and to deliver.
 func (n *node) addBuilding(c *update.Config) error {
 	var err error
-	if c.Runner, err = n.local(); err != nil {
-		return err
-	}
+	c.Runner = func() (build.Runner, error) { return n.local() }
 	if c.Triggers, err = n.triggers(nil); err != nil {
 		return err
 	}

@@ -45,6 +45,13 @@ func levels(dues []*due) [][]*due {
 // next is begun. What needs a base that failed is not tried.
 func (r *run) build(ctx context.Context, dues []*due) error {
 	defer r.discard(dues)
+	if r.Runner == nil {
+		return errors.New("this node does not build")
+	}
+	runner, err := r.Runner()
+	if err != nil {
+		return err
+	}
 	failed := map[string]string{} // a name or provision of what failed: its base
 	for _, level := range levels(dues) {
 		stock, err := r.stock(ctx)
@@ -62,7 +69,7 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 				d.markFailed(failed)
 				continue
 			}
-			b, err := r.buildOne(ctx, d, stock)
+			b, err := r.buildOne(ctx, runner, d, stock)
 			switch {
 			case ctx.Err() != nil:
 				r.interrupted(ctx, d)
@@ -132,10 +139,7 @@ func (r *run) interrupted(ctx context.Context, d *due) {
 
 // buildOne builds a base, signs what it gave and hands it over to the waiting
 // directory, where the next run finds it if this one dies.
-func (r *run) buildOne(ctx context.Context, d *due, stock *stock) (*batch, error) {
-	if r.Runner == nil {
-		return nil, errors.New("this node does not build")
-	}
+func (r *run) buildOne(ctx context.Context, runner build.Runner, d *due, stock *stock) (*batch, error) {
 	with, err := stock.gather(ctx, d.relation.needs)
 	if err != nil {
 		return nil, err
@@ -145,7 +149,7 @@ func (r *run) buildOne(ctx context.Context, d *due, stock *stock) (*batch, error
 	}
 	r.emit(ctx, BuildStarted{Package: d.pkg})
 	started := time.Now()
-	result, err := r.start(ctx, d, with.files)
+	result, err := r.start(ctx, runner, d, with.files)
 	r.record(ctx, d, with, started, result)
 	if err != nil {
 		return nil, err
@@ -164,21 +168,21 @@ func (r *run) buildOne(ctx context.Context, d *due, stock *stock) (*batch, error
 }
 
 // start runs one job and copies its log to the observers.
-func (r *run) start(ctx context.Context, d *due, dependencies []string) (*build.Result, error) {
+func (r *run) start(ctx context.Context, runner build.Runner, d *due, dependencies []string) (*build.Result, error) {
 	job := build.Job{
 		ID: uuid.NewString(), Base: d.pkg.Base, Architecture: r.architecture(), Source: d.dir,
 		Packager: cmp.Or(d.packager, r.request.Packager), Dependencies: dependencies,
 	}
-	if err := r.Runner.Start(ctx, job); err != nil {
+	if err := runner.Start(ctx, job); err != nil {
 		return nil, err
 	}
 	lines := r.newLineWriter(ctx, d.pkg)
-	result, err := r.Runner.Attach(ctx, job.ID, lines)
+	result, err := runner.Attach(ctx, job.ID, lines)
 	lines.Close()
 	if ctx.Err() != nil {
 		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 		defer cancel()
-		if err := r.Runner.Cancel(ending, job.ID); err != nil {
+		if err := runner.Cancel(ending, job.ID); err != nil {
 			r.Logger.Error("cancelling a build", "base", d.pkg.Base, "error", err)
 		}
 	}

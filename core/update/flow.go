@@ -33,13 +33,13 @@ type Supply interface {
 
 // Config is what a Flow works with.
 type Config struct {
-	Repository *repository.Repository // required
-	Store      *store.DB              // required
-	Runner     build.Runner           // required to build
-	Sources    Sources                // required to build
-	Triggers   *trigger.Chain         // nil: none
-	Supplies   []Supply               // besides the repository itself, in order of preference
-	Observers  []Observer             // besides the store
+	Repository *repository.Repository       // required
+	Store      *store.DB                    // required
+	Runner     func() (build.Runner, error) // asked when there is something to build; nil: nothing is
+	Sources    Sources                      // required to build
+	Triggers   *trigger.Chain               // nil: none
+	Supplies   []Supply                     // besides the repository itself, in order of preference
+	Observers  []Observer                   // besides the store
 
 	// SignPackage writes path.sig beside a package file that was built here.
 	// Nil: packages are not signed.
