@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"ahriman/core/config"
+	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/sign"
 	"ahriman/transport/api"
@@ -102,6 +103,7 @@ func (c *web) server(env *Env, globals *Globals, all []*config.Settings, db *sto
 		WorkerLive: s.Worker.TimeToLive, EventBuffer: s.Web.MaxQueueSize, Intervals: s.Web.AutorefreshInterval,
 		IndexURL: s.Web.IndexURL, Settings: func() ([]api.ConfigEntry, error) { return shownSettings(env, globals) },
 	}
+	server.Search = webSearch(s)
 	for _, s := range all {
 		repository, err := webRepository(globals, s)
 		if err != nil {
@@ -117,11 +119,30 @@ func webRepository(globals *Globals, s *config.Settings) (httpserver.Repository,
 	if err != nil {
 		return httpserver.Repository{}, err
 	}
-	served := httpserver.Repository{ID: s.ID, Shelf: repository, Published: repository.Published()}
+	served := httpserver.Repository{ID: s.ID, Shelf: repository, Files: repository.Handler()}
 	if s.Sign.Verify != "" {
 		served.Keyring, err = sign.OpenKeyring(s.Sign.Verify)
 	}
 	return served, err
+}
+
+// webSearch asks the AUR.
+func webSearch(s *config.Settings) func(context.Context, []string) ([]api.SearchResult, error) {
+	sources := source.New(source.Config{
+		Cache: filepath.Join(s.Repository.Root, "cache"), AUR: s.AUR.Address, Timeout: s.AUR.Timeout,
+		Retries: s.AUR.MaxRetries, Backoff: seconds(s.AUR.RetryBackoff),
+	})
+	return func(ctx context.Context, terms []string) ([]api.SearchResult, error) {
+		found, err := sources.Search(ctx, terms...)
+		if err != nil {
+			return nil, api.Errorf(api.ErrUnavailable, "%s", err)
+		}
+		results := []api.SearchResult{}
+		for _, p := range found {
+			results = append(results, api.SearchResult{Package: p.Name, Description: p.Description})
+		}
+		return results, nil
+	}
 }
 
 // cookieKey decodes auth.cookie_secret_key; none gives none.

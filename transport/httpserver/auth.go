@@ -101,6 +101,14 @@ type logins struct {
 	hashing chan struct{}
 }
 
+func newLogins() *logins {
+	return &logins{
+		ended:   map[string]time.Time{},
+		checked: map[[sha256.Size]byte]checking{},
+		hashing: make(chan struct{}, maxHashing),
+	}
+}
+
 type checking struct {
 	right bool
 	until time.Time
@@ -132,9 +140,6 @@ func (s *Server) checkUser(ctx context.Context, name, password string) (store.Us
 // check answers from memory or by check.
 func (l *logins) check(ctx context.Context, key [sha256.Size]byte, check func() bool) (bool, error) {
 	l.mu.Lock()
-	if l.checked == nil {
-		l.checked, l.hashing = map[[sha256.Size]byte]checking{}, make(chan struct{}, maxHashing)
-	}
 	known, ok := l.checked[key]
 	l.mu.Unlock()
 	if ok && time.Now().Before(known.until) {
@@ -214,9 +219,6 @@ func (l *logins) hasEnded(payload string) bool {
 func (l *logins) end(payload string, expires time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.ended == nil {
-		l.ended = map[string]time.Time{}
-	}
 	for other, until := range l.ended {
 		if time.Now().After(until) {
 			delete(l.ended, other)

@@ -1,10 +1,15 @@
 package httpserver_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"ahriman/core/source"
+	"ahriman/core/store"
+	"ahriman/transport/api"
 )
 
 // publishPackage makes and publishes a package.
@@ -29,10 +34,10 @@ func TestRepositoryFiles(t *testing.T) {
 	old := n.publishPackage("foo-1-1-any.pkg.tar.zst")
 
 	first := n.want(n.do("GET", root+"refrepo.db", nil), http.StatusFound)
-	location := first.header.Get("Location")
+	location := root + first.header.Get("Location")
 	database := n.want(n.do("GET", location, nil), 200)
 	n.publishPackage("foo-2-1-any.pkg.tar.zst")
-	if again := n.do("GET", root+"refrepo.db", nil).header.Get("Location"); again == location {
+	if again := root + n.do("GET", root+"refrepo.db", nil).header.Get("Location"); again == location {
 		t.Errorf("still at %s after a publication", again)
 	}
 	// Who was led to the first generation stays there, also for its packages.
@@ -55,12 +60,8 @@ func TestRepositoryFiles(t *testing.T) {
 	n.want(n.do("GET", root+"foo-2-1-any.pkg.tar.zst", nil, "If-Modified-Since", whole.header.Get("Last-Modified")), 304)
 	n.want(n.do("HEAD", root+"foo-2-1-any.pkg.tar.zst", nil), 200)
 
-	for _, path := range []string{
-		"", "bar-1-1-any.pkg.tar.zst", ".lock", "~0/refrepo.db", "~99/refrepo.db", "1/refrepo.db", "~1/../x", "~1/.x", "%2e%2e%2fx",
-	} {
-		if got := n.do("GET", root+path, nil, worker()...); got.status != 404 && got.status != 307 && got.status != 301 {
-			t.Errorf("%s: %d", path, got.status)
-		}
+	for _, path := range []string{"bar-1-1-any.pkg.tar.zst", ".lock", "generations/99/refrepo.db", "%2e%2e%2fx"} {
+		n.want(n.do("GET", root+path, nil, worker()...), 404)
 	}
 	n.want(n.do("POST", root+"refrepo.db", nil, worker()...), 405)
 }
@@ -77,5 +78,30 @@ func TestForeignRepositoryFiles(t *testing.T) {
 	if got := n.want(n.do("GET", "/repo/refrepo/x86_64/refrepo.db", nil), 200); string(got.body) != "db" {
 		t.Errorf("got %q", got.body)
 	}
-	n.want(n.do("GET", "/repo/refrepo/x86_64/~1/refrepo.db", nil), 404)
+}
+
+func TestArchives(t *testing.T) {
+	n := start(t, nil)
+	path := api.Path(api.PathArchives, "foo")
+	n.want(n.do("GET", path, nil, worker()...), 404)
+	for _, version := range []string{"10-1", "9-1"} {
+		n.publishPackage("foo-" + version + "-any.pkg.tar.zst")
+	}
+	p := source.Package{Base: "foo", Version: "10-1", Origin: source.Origin{Source: source.AUR}}
+	if err := n.db.SetPackage(t.Context(), refrepo, p, store.Success); err != nil {
+		t.Fatal(err)
+	}
+	var got []source.Package
+	if err := json.Unmarshal(n.want(n.do("GET", path, nil, worker()...), 200).body, &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 2 || got[0].Version != "9-1" || got[1].Version != "10-1" || got[0].Origin.Source != source.AUR ||
+		got[1].Packages["foo"].FileName != "foo-10-1-any.pkg.tar.zst" || got[1].Packages["foo"].ArchiveSize == 0 {
+		t.Errorf("archives: %+v", got)
+	}
+	strange := source.Package{Base: "..", Version: "1-1"}
+	if err := n.db.SetPackage(t.Context(), refrepo, strange, store.Success); err != nil {
+		t.Fatal(err)
+	}
+	n.sameJSON(n.want(n.do("GET", "/api/v1/packages/%2e%2e/archives", nil, worker()...), 200).body, "[]")
 }

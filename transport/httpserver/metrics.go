@@ -35,9 +35,6 @@ func (c *counters) add(method string, status int) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.all == nil {
-		c.all = map[answerKind]int64{}
-	}
 	c.all[answerKind{method, status}]++
 }
 

@@ -67,6 +67,7 @@ func (s *Server) addStatusRoutes() {
 		"POST": serveJSON(api.AccessFull, inRepository(s, s.postDependencies)),
 	})
 	s.add(api.PathHold, route{"POST": serveJSON(api.AccessFull, inRepository(s, s.postHold))})
+	s.add(api.PathArchives, route{"GET": serveJSON(api.AccessReporter, s.getArchives)})
 	s.add(api.PathPatches, route{
 		"GET":  serveJSON(api.AccessReporter, s.getPatches),
 		"POST": serveJSON(api.AccessFull, s.postPatch),
@@ -91,6 +92,9 @@ func (s *Server) addServiceRoutes() {
 	s.add(api.PathNodeProcess, route{"GET": serveJSON(api.AccessReporter, s.getNodeProcess)})
 	if s.config.Uploads {
 		s.add(api.PathUpload, route{"POST": {api.AccessFull, s.upload}})
+	}
+	if s.config.Search != nil {
+		s.add(api.PathSearch, route{"GET": serveJSON(api.AccessReporter, s.search)})
 	}
 	settings := route{}
 	if s.config.Settings != nil {

@@ -172,6 +172,9 @@ func (c *call) text(status int) error {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if next := s.replaced.Load(); next != nil {
+		s = next
+	}
 	counted := &countingWriter{ResponseWriter: w}
 	id := r.Header.Get(api.HeaderRequestID)
 	if !sound(id) {

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ahriman/core/alpm"
@@ -66,10 +67,10 @@ type Shelf interface {
 
 // Repository is one that the server knows.
 type Repository struct {
-	ID        alpm.RepositoryID
-	Shelf     Shelf         // nil: it takes no uploads
-	Keyring   *sign.Keyring // of those whose packages are accepted (sign.verify); nil: signatures are not checked
-	Published string        // directory, or link to one, that is served below /repo/<name>/<arch>/; empty: none is
+	ID      alpm.RepositoryID
+	Shelf   Shelf         // nil: it takes no uploads
+	Keyring *sign.Keyring // of those whose packages are accepted (sign.verify); nil: signatures are not checked
+	Files   http.Handler  // what is published, by paths without a leading slash; nil: it is not served
 }
 
 // Auth says who may do what.
@@ -117,6 +118,9 @@ type Config struct {
 	// Refresh reads a repository's packages from what is published into the
 	// store, for POST to PathPackages; nil: it does not exist.
 	Refresh func(ctx context.Context, id alpm.RepositoryID) error
+	// Search asks the AUR for packages that all terms describe, for PathSearch;
+	// nil: it does not exist.
+	Search func(ctx context.Context, terms []string) ([]api.SearchResult, error)
 	// Log takes what a client is not told; nil: nobody does.
 	Log *slog.Logger
 }
@@ -127,13 +131,13 @@ type Server struct {
 	config   Config
 	mux      *http.ServeMux
 	key      []byte
-	logins   logins
+	logins   *logins
 	lists    map[alpm.RepositoryID]*list
 	stopping chan struct{} // closed when Serve is about to end
-	stopOnce sync.Once
 	started  time.Time
 	placing  sync.Mutex // held while an upload is compared with what waits, and moved
-	requests counters
+	requests *counters
+	replaced atomic.Pointer[Server] // answers in the place of this one; nil: none does
 }
 
 // New makes a server. It opens nothing; the store stays the caller's.
@@ -159,6 +163,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(),
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
+		logins: newLogins(), requests: &counters{all: map[answerKind]int64{}},
 	}
 	if len(s.key) == 0 {
 		s.key = make([]byte, 32)
@@ -173,6 +178,22 @@ func New(config Config) (*Server, error) {
 	return s, nil
 }
 
+// Replace makes the server answer by another configuration from now on.
+// Log-ins go on where Auth.Key stays the same, or is not set. Requests that run
+// end by the old one.
+func (s *Server) Replace(config Config) error {
+	next, err := New(config)
+	if err != nil {
+		return err
+	}
+	if len(config.Auth.Key) == 0 {
+		next.key = s.key
+	}
+	next.logins, next.requests, next.stopping, next.started = s.logins, s.requests, s.stopping, s.started
+	s.replaced.Store(next)
+	return nil
+}
+
 // sortKey orders repositories as the Python node does: by architecture, name.
 func sortKey(id alpm.RepositoryID) string { return id.Architecture + "\x00" + id.Name }
 
@@ -180,7 +201,8 @@ func sortKey(id alpm.RepositoryID) string { return id.Architecture + "\x00" + id
 type trusted struct{}
 
 // Serve answers connections of all listeners until ctx ends, then lets requests
-// that run come to an end for a few seconds. It closes the listeners.
+// that run come to an end for a few seconds. It closes the listeners. It is
+// called once.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	server := &http.Server{
 		Handler:           s,
@@ -207,7 +229,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case err = <-ended: // a listener broke: end the others too
 		running--
 	}
-	s.stopOnce.Do(func() { close(s.stopping) })
+	close(s.stopping)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if server.Shutdown(stop) != nil {

@@ -70,12 +70,18 @@ func start(t testing.TB, change func(*httpserver.Config)) *node {
 	}
 	config := httpserver.Config{
 		Store: db, Version: "2.22.1", Uploads: true, Submitter: jobs{db}, Intervals: []int{5, 1, 10, 30, 60},
-		Repositories: []httpserver.Repository{{ID: refrepo, Shelf: repo, Published: repo.Published()}},
+		Repositories: []httpserver.Repository{{ID: refrepo, Shelf: repo, Files: repo.Handler()}},
 		Auth:         httpserver.Auth{Enabled: true, AllowReadOnly: true, Salt: salt},
 		Settings: func() ([]api.ConfigEntry, error) {
 			return []api.ConfigEntry{{Section: "web", Key: "host", Value: "127.0.0.1"}}, nil
 		},
 		Reload: func(context.Context) error { return nil },
+		Search: func(_ context.Context, terms []string) ([]api.SearchResult, error) {
+			return map[string][]api.SearchResult{"aur-toy": {
+				{Package: "aur-toy-a", Description: "toy package aur-toy-a"}, {Package: "aur-toy-b", Description: "toy package aur-toy-b"},
+				{Package: "aur-toy-down", Description: "toy package aur-toy-down"},
+			}}[terms[0]], nil
+		},
 	}
 	if change != nil {
 		change(&config)
