@@ -63,7 +63,7 @@ func TestSetupOwner(t *testing.T) {
 	}
 }
 
-func runMain(t *testing.T, args ...string) (code int, stdout, stderr string) {
+func runMain(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, err bytes.Buffer
 	code = Main(t.Context(), Env{Args: args, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &err})

@@ -2,8 +2,10 @@ package tree
 
 import (
 	"bufio"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -457,6 +459,73 @@ func TestRandom(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	for range 300 {
 		check(t, random(rng, 1+rng.IntN(50), 0.2*rng.Float64()))
+	}
+}
+
+// graph reads the relations of a real repository.
+func graph(t testing.TB, name string) []Package {
+	t.Helper()
+	file, err := os.Open("testdata/" + name + ".jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	unzipped, err := gzip.NewReader(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packages []Package
+	for decoder := json.NewDecoder(unzipped); ; {
+		var p struct {
+			Package
+			Packages []string
+		}
+		if err := decoder.Decode(&p); err == io.EOF {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.Names = p.Packages
+		packages = append(packages, p.Package)
+	}
+}
+
+// TestReal has two repositories as they are: arch4edu, and the AUR's mingw-w64
+// with a circle of hundreds.
+func TestReal(t *testing.T) {
+	for _, c := range []struct {
+		name            string
+		bases, levels   int
+		cycles, largest int
+	}{
+		{"graph-arch4edu", 1502, 33, 2, 7},
+		{"graph-mingw", 3358, 16, 11, 589},
+	} {
+		packages := graph(t, c.name)
+		check(t, packages)
+		g := New(packages)
+		largest := 0
+		for _, cycle := range g.Cycles() {
+			largest = max(largest, len(cycle))
+		}
+		if g.Len() != c.bases || len(g.Levels()) != c.levels || len(g.Cycles()) != c.cycles || largest != c.largest {
+			t.Errorf("%s: %d bases, %d levels, %d cycles, the largest of %d", c.name, g.Len(), len(g.Levels()), len(g.Cycles()), largest)
+		}
+	}
+}
+
+func BenchmarkReal(b *testing.B) {
+	for _, name := range []string{"graph-arch4edu", "graph-mingw"} {
+		packages := graph(b, name)
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				g := New(packages)
+				g.Levels()
+				for _, part := range g.Partitions(8) {
+					part.Levels()
+				}
+			}
+		})
 	}
 }
 
