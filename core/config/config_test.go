@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,9 +89,7 @@ func TestFixtures(t *testing.T) {
 
 func compare(t *testing.T, fx fixture) {
 	files := map[string]string{"ahriman.ini": fx.Main}
-	for name, text := range fx.Files {
-		files[name] = text
-	}
+	maps.Copy(files, fx.Files)
 	var environ []string
 	for name, value := range fx.Environment {
 		environ = append(environ, name+"="+value)
@@ -446,6 +446,19 @@ func TestSecrets(t *testing.T) {
 	}
 	if got, want := Redact("a https://u:p@h/x b"), "a https://***@h/x b"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestManyReferences: what doubles with each line ends.
+func TestManyReferences(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("[a]\nx0 = $NOTHING\n")
+	for i := range 90 {
+		text.WriteString(fmt.Sprintf("x%d = ${x%d}${x%d}\n", i+1, i, i))
+	}
+	_, err := load(t, text.String()+"[build]\npackager = ${a:x90}", "NOTHING=").For(x86)
+	if err == nil || !strings.Contains(err.Error(), "more than 10000 of them") {
+		t.Errorf("%v", err)
 	}
 }
 

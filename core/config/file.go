@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -117,9 +118,7 @@ func (f *File) includes(environ []string) (directories []string, logging string,
 	for name, s := range f.sections {
 		clone := *s
 		clone.options = map[string]*option{}
-		for key, o := range s.options {
-			clone.options[key] = o
-		}
+		maps.Copy(clone.options, s.options)
 		main.sections[name] = &clone
 	}
 	main.override(environ)

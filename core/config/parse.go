@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,11 +53,9 @@ func (s *section) set(o option) {
 	case appends && old != nil:
 		o.value, o.parts = old.value+" "+o.value, old.parts+1
 	}
-	for _, known := range s.keys {
-		if known == key {
-			s.options[key] = &o
-			return
-		}
+	if slices.Contains(s.keys, key) {
+		s.options[key] = &o
+		return
 	}
 	s.keys = append(s.keys, key)
 	s.options[key] = &o

@@ -132,10 +132,15 @@ func isIdentifier(c byte, digits bool) bool {
 // maxExpanded bounds what a value may grow to by references to references.
 const maxExpanded = 1 << 20
 
+// maxReferences bounds how many references one value may lead to: twenty values
+// that each hold the next twice are a million.
+const maxReferences = 10_000
+
 // expander replaces references in the values of one view, and notices loops.
 type expander struct {
 	view  *view
 	stack []string // "section:key" being expanded
+	count int      // of references so far
 }
 
 // expand returns the value of o, which stands in the section that layers names
@@ -145,8 +150,8 @@ func (e *expander) expand(o *option, layers []string) (string, error) {
 	if at := slices.Index(e.stack, name); at >= 0 {
 		return "", fmt.Errorf("a loop of references: %s", strings.Join(append(e.stack[at:], name), " → "))
 	}
-	if len(e.stack) > 100 {
-		return "", errors.New("references more than 100 deep")
+	if e.count++; len(e.stack) > 100 || e.count > maxReferences {
+		return "", fmt.Errorf("references more than 100 deep, or more than %d of them", maxReferences)
 	}
 	e.stack = append(e.stack, name)
 	defer func() { e.stack = e.stack[:len(e.stack)-1] }()
