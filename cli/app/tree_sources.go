@@ -132,22 +132,9 @@ func machine() string {
 // sourcePackages reads the PKGBUILDs in the directories, without running them.
 // What cannot be read is a failure of its own in outcome.
 func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []string, outcome *Outcome) ([]tree.Package, error) {
-	var directories []string
-	for item, err := range Items(env, from, "path", "dir") {
-		var failure *ItemFailure
-		if errors.As(err, &failure) {
-			outcome.Fail(failure.Name, err)
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		found, err := withPKGBUILD(item.Text)
-		if err != nil {
-			outcome.Fail(item.Text, err)
-			continue
-		}
-		directories = append(directories, found...)
+	directories, err := sourceDirectories(env, from, outcome)
+	if err != nil {
+		return nil, err
 	}
 	architecture := globals.Architecture
 	if architecture == "" {
@@ -176,6 +163,29 @@ func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []stri
 	}
 	packages = slices.DeleteFunc(packages, func(p tree.Package) bool { return p.Base == "" })
 	return packages, addTimes(ctx, env, globals, packages)
+}
+
+// sourceDirectories lists the directories with a PKGBUILD that arguments and
+// standard input name.
+func sourceDirectories(env *Env, from []string, outcome *Outcome) ([]string, error) {
+	var directories []string
+	for item, err := range Items(env, from, "path", "dir") {
+		var failure *ItemFailure
+		if errors.As(err, &failure) {
+			outcome.Fail(failure.Name, err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		found, err := withPKGBUILD(item.Text)
+		if err != nil {
+			outcome.Fail(item.Text, err)
+			continue
+		}
+		directories = append(directories, found...)
+	}
+	return directories, nil
 }
 
 // withPKGBUILD returns the directory when it has a PKGBUILD, else those in it

@@ -164,18 +164,7 @@ func (e *expander) expand(o *option, layers []string) (string, error) {
 			break
 		}
 		out.WriteString(value[:at])
-		if strings.HasPrefix(value[at:], "$$") {
-			out.WriteByte('$')
-			value = value[at+2:]
-			continue
-		}
-		ref, ok := nextReference(value, at)
-		if !ok {
-			out.WriteByte('$')
-			value = value[at+1:]
-			continue
-		}
-		text, err := e.resolve(ref, layers)
+		text, end, err := e.dollar(value, at, layers)
 		if err != nil {
 			return "", err
 		}
@@ -183,9 +172,23 @@ func (e *expander) expand(o *option, layers []string) (string, error) {
 		if out.Len() > maxExpanded {
 			return "", fmt.Errorf("larger than %d bytes with its references", maxExpanded)
 		}
-		value = value[ref.end:]
+		value = value[end:]
 	}
 	return out.String(), nil
+}
+
+// dollar returns what the dollar at value[at] and what belongs to it stand for,
+// and where that ends.
+func (e *expander) dollar(value string, at int, layers []string) (text string, end int, err error) {
+	if strings.HasPrefix(value[at:], "$$") {
+		return "$", at + 2, nil
+	}
+	ref, ok := nextReference(value, at)
+	if !ok {
+		return "$", at + 1, nil
+	}
+	text, err = e.resolve(ref, layers)
+	return text, ref.end, err
 }
 
 // resolve returns what a reference stands for; an unknown one stays as written.

@@ -21,17 +21,17 @@ import (
 
 // The names of triggers.
 const (
-	Upload          = "ahriman.core.upload.UploadTrigger"
-	Report          = "ahriman.core.report.ReportTrigger"
-	RemotePull      = "ahriman.core.gitremote.RemotePullTrigger"
-	RemotePush      = "ahriman.core.gitremote.RemotePushTrigger"
-	WorkerLoader    = "ahriman.core.distributed.WorkerLoaderTrigger"
-	Worker          = "ahriman.core.distributed.WorkerTrigger"
-	LogsRotation    = "ahriman.core.housekeeping.LogsRotationTrigger"
-	ArchiveRotation = "ahriman.core.housekeeping.ArchiveRotationTrigger"
-	Archive         = "ahriman.core.archive.ArchiveTrigger"
-	Keyring         = "ahriman.core.support.KeyringTrigger"
-	Mirrorlist      = "ahriman.core.support.MirrorlistTrigger"
+	Upload          = config.UploadTrigger
+	Report          = config.ReportTrigger
+	RemotePull      = config.RemotePullTrigger
+	RemotePush      = config.RemotePushTrigger
+	WorkerLoader    = config.WorkerLoaderTrigger
+	Worker          = config.WorkerTrigger
+	LogsRotation    = config.LogsRotationTrigger
+	ArchiveRotation = config.ArchiveRotationTrigger
+	Archive         = config.ArchiveTrigger
+	Keyring         = config.KeyringTrigger
+	Mirrorlist      = config.MirrorlistTrigger
 
 	// ExecPrefix begins the name of a program: "exec:/path".
 	ExecPrefix = "exec:"
