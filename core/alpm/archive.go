@@ -165,7 +165,7 @@ func (a *archiveReader) readEntries(archive *tar.Reader) error {
 // out every path that begins with a dot.
 func (a *archiveReader) readEntry(header *tar.Header, content io.Reader) error {
 	name := strings.TrimPrefix(header.Name, "./")
-	if strings.HasPrefix(name, "/") || strings.ContainsRune(name, 0) || slices.Contains(strings.Split(name, "/"), "..") {
+	if strings.HasPrefix(name, "/") || strings.IndexByte(name, 0) >= 0 || strings.Contains("/"+name+"/", "/../") {
 		return fmt.Errorf("%w: unsafe path %q", ErrFormat, header.Name)
 	}
 	if name == "" {

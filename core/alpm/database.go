@@ -17,7 +17,7 @@ import (
 // from holding two versions of a name. Errors wrap ErrFormat when the database
 // is at fault.
 func ReadDatabase(r io.Reader) ([]Package, error) {
-	packages, err := readDatabase(r, Limits{}.withDefaults())
+	packages, err := readDatabase(r, databaseLimits())
 	if err != nil {
 		return nil, fmt.Errorf("reading database: %w", err)
 	}
@@ -61,14 +61,9 @@ func walkDatabase(r io.Reader, limits Limits, visit func(*databaseEntry) error) 
 		if err != nil {
 			return malformed(err)
 		}
-		directory, file, ok := bytes.Cut(bytes.TrimPrefix(archive.name, []byte("./")), []byte("/"))
-		if !ok || string(file) != "desc" && string(file) != "files" {
+		if !e.named(archive.name) {
 			continue
 		}
-		if string(directory) != e.directory {
-			e.directory = string(directory)
-		}
-		e.files = string(file) == "files"
 		e.date = archive.date
 		if err := e.read(archive); err != nil {
 			return fmt.Errorf("%s: %w", archive.name, malformed(err))
@@ -81,6 +76,17 @@ func walkDatabase(r io.Reader, limits Limits, visit func(*databaseEntry) error) 
 
 // maxFiles bounds one package's file list, in bytes.
 const maxFiles = 256 << 20
+
+// named takes an entry's path apart and tells whether it is one we know. The
+// entries of one package share a string.
+func (e *databaseEntry) named(path []byte) bool {
+	directory, file, ok := bytes.Cut(bytes.TrimPrefix(path, []byte("./")), []byte("/"))
+	if string(directory) != e.directory {
+		e.directory = string(directory)
+	}
+	e.files = string(file) == "files"
+	return ok && (e.files || string(file) == "desc")
+}
 
 // read fills content with the entry the archive is at.
 func (e *databaseEntry) read(archive *tarScanner) error {

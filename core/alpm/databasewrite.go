@@ -43,7 +43,7 @@ func UpdateDatabase(w io.Writer, old io.Reader, add []Package, remove []string, 
 		return fmt.Errorf("writing database: %w", err)
 	}
 	if old != nil {
-		if err := walkDatabase(old, Limits{}.withDefaults(), u.entry); err != nil {
+		if err := walkDatabase(old, databaseLimits(), u.entry); err != nil {
 			return fmt.Errorf("updating database: %w", err)
 		}
 	}

@@ -134,7 +134,6 @@ type tarEntry struct {
 	name, content string
 	link          string // a symbolic link's target
 	hard          string // a hard link's target
-	size          int64  // of zeros, instead of content
 }
 
 func tarBytes(tb testing.TB, entries ...tarEntry) []byte {

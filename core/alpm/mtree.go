@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"strconv"
 	"strings"
 )
@@ -26,7 +25,7 @@ type MtreeEntry struct {
 }
 
 // maxMtree bounds an unpacked .MTREE, in bytes.
-const maxMtree = 512 << 20
+const maxMtree = 256 << 20
 
 // maxMtreeLine bounds one line of it: two paths of 4,096 bytes, escaped.
 const maxMtreeLine = 64 << 10
@@ -35,7 +34,7 @@ const maxMtreeLine = 64 << 10
 // of "./path key=value …" with full paths, and "/set" and "/unset" for what
 // following lines leave out. Keys it does not know are passed over.
 func ParseMtree(r io.Reader) ([]MtreeEntry, error) {
-	entries, err := parseMtree(r, 2_000_000)
+	entries, err := parseMtree(r, defaultEntries)
 	if err != nil {
 		return nil, fmt.Errorf("reading .MTREE: %w", err)
 	}
@@ -51,73 +50,86 @@ func parseMtree(r io.Reader, maxEntries int) ([]MtreeEntry, error) {
 	limited := &io.LimitedReader{R: unpacked, N: maxMtree + 1}
 	lines := bufio.NewScanner(limited)
 	lines.Buffer(nil, maxMtreeLine)
-	var entries []MtreeEntry
-	defaults := make(map[string]string)
+	m := mtreeReader{maxEntries: maxEntries, defaults: noMtreeEntry()}
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
 		if len(fields) == 0 || fields[0][0] == '#' {
 			continue
 		}
-		switch fields[0] {
-		case "/set":
-			maps.Copy(defaults, pairs(fields[1:]))
-		case "/unset":
-			unset(defaults, fields[1:])
-		default:
-			entry, err := mtreeEntry(fields, defaults)
-			if err != nil {
-				return nil, err
-			}
-			if len(entries) >= maxEntries {
-				return nil, fmt.Errorf("%w: more than %d entries", ErrFormat, maxEntries)
-			}
-			entries = append(entries, entry)
+		if err := m.line(fields); err != nil {
+			return nil, err
 		}
 	}
 	if limited.N <= 0 || errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return nil, fmt.Errorf("%w: too long", ErrFormat)
 	}
-	return entries, malformed(lines.Err())
+	return m.entries, malformed(lines.Err())
 }
 
-func pairs(fields []string) map[string]string {
-	m := make(map[string]string, len(fields))
-	for _, f := range fields {
-		key, value, _ := strings.Cut(f, "=")
-		m[key] = value
-	}
-	return m
+// noMtreeEntry gives nothing.
+func noMtreeEntry() MtreeEntry { return MtreeEntry{UID: -1, GID: -1, Mode: -1, Time: -1, Size: -1} }
+
+type mtreeReader struct {
+	maxEntries int
+	defaults   MtreeEntry // of /set
+	entries    []MtreeEntry
 }
 
-func unset(defaults map[string]string, keys []string) {
-	for _, key := range keys {
-		if key == "all" {
-			clear(defaults)
+// line takes one line's fields, of which there is at least one.
+func (m *mtreeReader) line(fields []string) error {
+	switch fields[0] {
+	case "/set":
+		return m.defaults.setAll(fields[1:])
+	case "/unset":
+		for _, key := range fields[1:] {
+			m.defaults.unset(key)
 		}
-		delete(defaults, key)
+		return nil
 	}
-}
-
-// mtreeEntry reads one line's fields.
-func mtreeEntry(fields []string, defaults map[string]string) (MtreeEntry, error) {
-	e := MtreeEntry{UID: -1, GID: -1, Mode: -1, Time: -1, Size: -1}
+	entry := m.defaults
 	path, ok := strings.CutPrefix(unescapeMtree(fields[0]), "./")
 	if !ok {
-		return e, fmt.Errorf("%w: path %q does not begin with ./", ErrFormat, fields[0])
+		return fmt.Errorf("%w: path %q does not begin with ./", ErrFormat, fields[0])
 	}
-	e.Path = strings.TrimSuffix(path, "/")
-	for key, value := range defaults {
-		if err := e.set(key, value); err != nil {
-			return e, err
-		}
+	entry.Path = strings.TrimSuffix(path, "/")
+	if err := entry.setAll(fields[1:]); err != nil {
+		return err
 	}
-	for _, f := range fields[1:] {
+	if len(m.entries) >= m.maxEntries {
+		return fmt.Errorf("%w: more than %d entries", ErrFormat, m.maxEntries)
+	}
+	m.entries = append(m.entries, entry)
+	return nil
+}
+
+func (e *MtreeEntry) setAll(fields []string) error {
+	for _, f := range fields {
 		key, value, _ := strings.Cut(f, "=")
 		if err := e.set(key, value); err != nil {
-			return e, err
+			return err
 		}
 	}
-	return e, nil
+	return nil
+}
+
+// unset takes back what /set gave.
+func (e *MtreeEntry) unset(key string) {
+	switch key {
+	case "all":
+		*e = noMtreeEntry()
+	case "type":
+		e.Type = ""
+	case "uid":
+		e.UID = -1
+	case "gid":
+		e.GID = -1
+	case "mode":
+		e.Mode = -1
+	case "time":
+		e.Time = -1
+	case "size":
+		e.Size = -1
+	}
 }
 
 func (e *MtreeEntry) set(key, value string) (err error) {

@@ -11,20 +11,20 @@ import (
 	"sync/atomic"
 )
 
-// Limits bound what reading one package file or database may cost, against
-// archives made to exhaust the reader. A zero field stands for its default.
+// Limits bound what reading one package file may cost, against archives made to
+// exhaust the reader. (Databases have fixed ones: 600,000 entries, 2 GiB.) A zero field stands for its default.
 type Limits struct {
-	Entries int   // of the archive; default 2,000,000
+	Entries int   // of the archive; default 1,000,000
 	Size    int64 // bytes unpacked; default 256 GiB
 	// Ratio is how many bytes each packed byte may unpack to, once more than
 	// 1 GiB has come out; default 2,000.
 	Ratio int64
-	Paths int64 // bytes of all path names together; default 512 MiB
+	Paths int64 // bytes of all path names together; default 256 MiB
 }
 
 func (l Limits) withDefaults() Limits {
 	if l.Entries == 0 {
-		l.Entries = 2_000_000
+		l.Entries = defaultEntries
 	}
 	if l.Size == 0 {
 		l.Size = 256 << 30
@@ -33,9 +33,17 @@ func (l Limits) withDefaults() Limits {
 		l.Ratio = 2000
 	}
 	if l.Paths == 0 {
-		l.Paths = 512 << 20
+		l.Paths = 256 << 20
 	}
 	return l
+}
+
+const defaultEntries = 1_000_000
+
+// databaseLimits are those of a database, all of which is held in memory. The
+// largest known, with file lists, unpack to half a gigabyte.
+func databaseLimits() Limits {
+	return Limits{Entries: 600_000, Size: 2 << 30}.withDefaults()
 }
 
 // ratioFree is how many unpacked bytes come before Limits.Ratio counts.

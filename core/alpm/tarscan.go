@@ -62,8 +62,11 @@ func (t *tarScanner) next(entries *int) error {
 	}
 }
 
-// longHeader is what extension headers say about the entry behind them.
+// longHeader is what extension headers say about the entry behind them. As in
+// archive/tar an empty value is none, the last pax header counts, and a GNU name
+// counts more.
 type longHeader struct {
+	gnuName []byte
 	name    []byte
 	size    int64
 	hasSize bool
@@ -79,8 +82,7 @@ func (t *tarScanner) readHeader() error {
 		return io.EOF
 	}
 	stated, ok := tarNumber(t.header[148:156])
-	sum, signed := tarChecksum(&t.header)
-	if !ok || stated != sum && stated != signed {
+	if !ok || stated != tarChecksum(&t.header) {
 		return fmt.Errorf("%w: not a tar header", ErrFormat)
 	}
 	return t.setSize(t.header[124:136])
@@ -102,11 +104,12 @@ func (t *tarScanner) setFile(long *longHeader) {
 	}
 	seconds, _ := tarNumber(t.header[136:148])
 	t.date = time.Unix(seconds, 0)
-	if long.name != nil {
-		t.name = append(t.name[:0], long.name...)
+	if t.name = append(t.name[:0], long.gnuName...); len(t.name) > 0 {
 		return
 	}
-	t.name = t.name[:0]
+	if t.name = append(t.name, long.name...); len(t.name) > 0 {
+		return
+	}
 	if prefix := cString(t.header[345:500]); len(prefix) > 0 && string(t.header[257:263]) == "ustar\x00" {
 		t.name = append(append(t.name, prefix...), '/')
 	}
@@ -126,7 +129,7 @@ func (t *tarScanner) readLong(kind byte, long *longHeader) error {
 		return err
 	}
 	if kind == 'L' {
-		long.name = bytes.Clone(cString(content))
+		long.gnuName = bytes.Clone(cString(content))
 		return nil
 	}
 	return long.parse(content)
@@ -134,6 +137,7 @@ func (t *tarScanner) readLong(kind byte, long *longHeader) error {
 
 // parse reads pax records: "length key=value\n", the length being the record's.
 func (l *longHeader) parse(records []byte) error {
+	l.name, l.hasSize = nil, false
 	for len(records) > 0 {
 		digits, _, ok := bytes.Cut(records, []byte(" "))
 		n, err := strconv.Atoi(string(digits))
@@ -147,6 +151,8 @@ func (l *longHeader) parse(records []byte) error {
 			return fmt.Errorf("%w: pax header", ErrFormat)
 		case string(key) == "path":
 			l.name = bytes.Clone(value)
+		case string(key) == "size" && len(value) == 0:
+			l.hasSize = false
 		case string(key) == "size":
 			l.size, err = strconv.ParseInt(string(value), 10, 64)
 			if err != nil || l.size < 0 {
@@ -207,19 +213,15 @@ func tarNumber(field []byte) (int64, bool) {
 	return n, true
 }
 
-// tarChecksum sums a header with its checksum field as spaces, with bytes taken
-// as unsigned, which is right, and as signed, which old writers did.
-func tarChecksum(header *[tarBlock]byte) (unsigned, signed int64) {
-	high := int64(0)
+// tarChecksum sums a header's bytes, those of the checksum itself as spaces.
+func tarChecksum(header *[tarBlock]byte) (sum int64) {
 	for _, c := range header {
-		unsigned += int64(c)
-		high += int64(c >> 7)
+		sum += int64(c)
 	}
 	for _, c := range header[148:156] {
-		unsigned += ' ' - int64(c)
-		high -= int64(c >> 7)
+		sum += ' ' - int64(c)
 	}
-	return unsigned, unsigned - 256*high
+	return sum
 }
 
 func cString(field []byte) []byte {

@@ -208,7 +208,14 @@ func FuzzVersion(f *testing.F) {
 		if err == nil && Vercmp(a, next) >= 0 {
 			t.Errorf("NextRelease(%q) = %q is not newer", a, next)
 		}
-		_, _, _, _, _ = ParseFileName(a)
-		SafeFileName(a)
+		safe := SafeFileName(a)
+		if again := SafeFileName(safe); again != safe {
+			t.Errorf("SafeFileName(%q) = %q, and again %q", a, safe, again)
+		}
+		name, version, arch, ext, err := ParseFileName(a)
+		info := Info{Name: name, Version: version, Architecture: arch}
+		if err == nil && info.FileName(ext) != a {
+			t.Errorf("%q put together again is %q", a, info.FileName(ext))
+		}
 	})
 }
