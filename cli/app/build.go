@@ -19,7 +19,7 @@ type buildCommand struct {
 	DryRun    bool     `xor:"form" help:"print what would be built, in order, and build nothing"`
 	Verbose   bool     `short:"v" help:"show what the builds print, also when standard error is no terminal"`
 	JSON      bool     `help:"print one object a base: base, version, files, seconds, status, log"`
-	Sources   []string `arg:"" name:"source" complete:"directories" help:"directory with a PKGBUILD, git address, or name known to the repository, the cache or the AUR; - for standard input"`
+	Sources   []string `arg:"" name:"source" complete:"directories+packages" help:"directory with a PKGBUILD, git address, or name known to the repository, the cache or the AUR; - for standard input"`
 }
 
 // Help has the examples.

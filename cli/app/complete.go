@@ -14,7 +14,7 @@ import (
 // completeCommand answers the shells' completions: the names that only the
 // configuration and the repository know, one a line.
 type completeCommand struct {
-	What  string   `arg:"" enum:"packages,repositories,architectures" help:"what to list"`
+	What  string   `arg:"" enum:"packages,repositories,architectures,sections" help:"what to list"`
 	Words []string `arg:"" optional:"" help:"command line so far, after --"`
 }
 
@@ -27,13 +27,17 @@ func (c *completeCommand) Run(env *Env, globals *Globals) error {
 		return nil
 	}
 	ids, err := file.Select(globals.Repository, globals.Architecture)
-	if err != nil && c.What == "packages" {
+	if err != nil && (c.What == "packages" || c.What == "sections") {
 		return nil
 	}
 	var names []string
 	switch c.What {
 	case "packages":
 		names = packageNames(file, ids)
+	case "sections":
+		for _, id := range ids {
+			names = append(names, file.Sections(id)...)
+		}
 	default:
 		ids, _ = file.Repositories()
 		for _, id := range ids {

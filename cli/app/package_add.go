@@ -21,7 +21,7 @@ type packageAdd struct {
 	ExitCode  bool     `short:"e" help:"exit 4 when there is nothing to do"`
 	JSON      bool     `name:"json" help:"print events, one JSON object a line"`
 	Verbose   bool     `help:"print the output of the builds"`
-	Package   []string `arg:"" complete:"directories" help:"directories with a PKGBUILD, git addresses, names in cache/, names in the AUR, package files, directories of them, or - for a list from standard input"`
+	Package   []string `arg:"" complete:"files+packages" help:"directories with a PKGBUILD, git addresses, names in cache/, names in the AUR, package files, directories of them, or - for a list from standard input"`
 }
 
 // Help shows how the command is used.

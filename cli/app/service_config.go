@@ -11,7 +11,7 @@ import (
 
 // serviceConfig prints the configuration as a repository sees it.
 type serviceConfig struct {
-	Section  string `arg:"" optional:"" help:"print this section only"`
+	Section  string `arg:"" optional:"" complete:"sections" help:"print this section only"`
 	Key      string `arg:"" optional:"" help:"print the value of this option only, or its default"`
 	Defaults bool   `help:"print options that are not set too, with what counts then"`
 	Info     bool   `negatable:"" help:"print first which files were read"`
