@@ -67,7 +67,7 @@ func newServer(ctx context.Context, root string) (*httpserver.Server, *store.DB,
 	}
 	server, err := httpserver.New(httpserver.Config{
 		Store: db, Version: "1.0.0", Uploads: true, Submitter: jobs{db},
-		Repositories: []httpserver.Repository{{ID: refrepo(), Shelf: repo, Published: repo.Published()}},
+		Repositories: []httpserver.Repository{{ID: refrepo(), Shelf: repo}},
 		Auth:         httpserver.Auth{Enabled: true, AllowReadOnly: true, Salt: salt},
 	})
 	return server, db, repo, err
