@@ -6,7 +6,7 @@ __ahriman_command() {
 	package-add | add | package-update)
 		flags+=' --increment --no-increment -n --now -s --source -u --username -v --variable -e --exit-code --json --verbose'
 		values+=' -s=enum:auto,archive,aur,directory,local,remote,repository --source=enum:auto,archive,aur,directory,local,remote,repository -u=none --username=none -v=none --variable=none'
-		arguments+=' directories*'
+		arguments+=' files+packages*'
 		;;
 	package-remove | remove)
 		flags+=' --json'
@@ -36,7 +36,7 @@ __ahriman_command() {
 	build)
 		flags+=' -o --output -k --keep-going --dry-run -v --verbose --json'
 		values+=' -o=directories --output=directories'
-		arguments+=' directories*'
+		arguments+=' directories+packages*'
 		;;
 	repo-report | report)
 		flags+=' --wait --json'
@@ -56,6 +56,11 @@ __ahriman_command() {
 	repo-tree)
 		flags+=' -p --partitions --partition --by --names --json --from'
 		values+=' -p=none --partitions=none --partition=none --by=enum:count,time --from=directories'
+		arguments+=' directories*'
+		;;
+	srcinfo)
+		flags+=' --json'
+		values+=' '
 		arguments+=' directories*'
 		;;
 	help)
@@ -81,7 +86,7 @@ __ahriman_command() {
 	service-config | config | repo-config)
 		flags+=' --defaults --info --no-info --secure --no-secure --json'
 		values+=' '
-		arguments+=' none none'
+		arguments+=' sections none'
 		;;
 	service-config-validate | config-validate | repo-config-validate)
 		flags+=' -e --exit-code --json'
@@ -128,7 +133,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {
@@ -155,7 +160,7 @@ __ahriman_offer() {
 			compopt -o filenames 2>/dev/null
 			__ahriman_reply "" "$3" < <(compgen -d -- "$2")
 			;;
-		packages | repositories | architectures)
+		packages | repositories | architectures | sections)
 			__ahriman_reply "$2" "$3" < <("${COMP_WORDS[0]}" __complete "$kind" -- "${words[@]}" 2>/dev/null)
 			;;
 		esac

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -62,7 +62,7 @@ complete -c ahriman -n '__ahriman_command_is package-add add package-update' -s 
 complete -c ahriman -n '__ahriman_command_is package-add add package-update' -s e -l exit-code -d 'exit 4 when there is nothing to do'
 complete -c ahriman -n '__ahriman_command_is package-add add package-update' -l json -d 'print events, one JSON object a line'
 complete -c ahriman -n '__ahriman_command_is package-add add package-update' -l verbose -d 'print the output of the builds'
-complete -c ahriman -n '__ahriman_command_is package-add add package-update' -a '(__fish_complete_directories)'
+complete -c ahriman -n '__ahriman_command_is package-add add package-update' -F -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-remove' -d 'remove packages from the repository'
 complete -c ahriman -n __ahriman_no_command -a 'remove' -d 'remove packages from the repository'
 complete -c ahriman -n '__ahriman_command_is package-remove remove' -l json -d 'print one JSON object a line'
@@ -106,7 +106,7 @@ complete -c ahriman -n '__ahriman_command_is build' -s k -l keep-going -d 'after
 complete -c ahriman -n '__ahriman_command_is build' -l dry-run -d 'print what would be built, in order, and build nothing'
 complete -c ahriman -n '__ahriman_command_is build' -s v -l verbose -d 'show what the builds print, also when standard error is no terminal'
 complete -c ahriman -n '__ahriman_command_is build' -l json -d 'print one object a base: base, version, files, seconds, status, log'
-complete -c ahriman -n '__ahriman_command_is build' -a '(__fish_complete_directories)'
+complete -c ahriman -n '__ahriman_command_is build' -a '(__fish_complete_directories) (__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-report' -d 'make reports, such as asking the master to update'
 complete -c ahriman -n __ahriman_no_command -a 'report' -d 'make reports, such as asking the master to update'
 complete -c ahriman -n '__ahriman_command_is repo-report report' -l wait -d 'wait until the master has done what it is asked, whatever wait_timeout says'
@@ -124,6 +124,9 @@ complete -c ahriman -n '__ahriman_command_is repo-tree' -l names -d 'print nothi
 complete -c ahriman -n '__ahriman_command_is repo-tree' -l json -d 'print one object a line: partition, level, base, version, seconds'
 complete -c ahriman -n '__ahriman_command_is repo-tree' -l from -x -a '(__fish_complete_directories)' -d 'instead of the repository, take the PKGBUILD in DIR, or those in the directories in it; - for standard input'
 complete -c ahriman -n '__ahriman_command_is repo-tree' -a '(__fish_complete_directories)'
+complete -c ahriman -n __ahriman_no_command -a 'srcinfo' -d 'print the .SRCINFO of PKGBUILDs without running them'
+complete -c ahriman -n '__ahriman_command_is srcinfo' -l json -d 'print one object a line: path, base, version, packages, srcinfo'
+complete -c ahriman -n '__ahriman_command_is srcinfo' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'help' -d 'show help message'
 complete -c ahriman -n '__ahriman_command_is help' -a '(__ahriman_commands)'
 complete -c ahriman -n __ahriman_no_command -a 'help-commands-unsafe' -d 'list commands which may run as any user'
@@ -142,6 +145,7 @@ complete -c ahriman -n '__ahriman_command_is service-config config repo-config' 
 complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l secure -d 'hide passwords, tokens and other secrets'
 complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l no-secure -d 'not: hide passwords, tokens and other secrets'
 complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -l json -d 'print one object a line, with the file and line that set the option'
+complete -c ahriman -n '__ahriman_command_is service-config config repo-config' -a '(__ahriman_names sections)'
 complete -c ahriman -n __ahriman_no_command -a 'service-config-validate' -d 'find errors in the configuration'
 complete -c ahriman -n __ahriman_no_command -a 'config-validate' -d 'find errors in the configuration'
 complete -c ahriman -n __ahriman_no_command -a 'repo-config-validate' -d 'find errors in the configuration'
