@@ -149,6 +149,8 @@ func (s *setup) signs() string {
 	var words []string
 	for _, target := range s.SignTarget {
 		switch target {
+		case "disabled":
+			return target // not an empty value, which would let a more general section through
 		case "packages":
 			words = append(words, "package")
 		case "repository":

@@ -95,7 +95,7 @@ func join(ids []alpm.RepositoryID) string {
 
 // checkName refuses what would lead out of the directory of repositories.
 func checkName(name string) error {
-	if strings.ContainsAny(name, "/\x00") || strings.HasPrefix(name, ".") {
+	if strings.ContainsAny(name, "/\x00\n\t") || strings.HasPrefix(name, ".") || strings.HasPrefix(name, "-") {
 		return fmt.Errorf("%q cannot be the name or architecture of a repository", name)
 	}
 	return nil
