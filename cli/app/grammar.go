@@ -47,7 +47,8 @@ type Grammar struct {
 	UserRemove userRemove `cmd:"" name:"user-remove" group:"user" help:"remove a user"`
 
 	// Web.
-	Web web `cmd:"" name:"web" group:"web" help:"serve the API, the repositories and a page"`
+	Web       web       `cmd:"" name:"web" group:"web" help:"serve the API, the repositories and a page"`
+	WebReload webReload `cmd:"" name:"web-reload" group:"web" help:"make the web service read its configuration again"`
 }
 
 // Globals are the flags that every command takes, before or after its name.

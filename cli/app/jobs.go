@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync"
 
 	"ahriman/core/alpm"
 	"ahriman/core/config"
@@ -20,25 +21,37 @@ var _ httpserver.Submitter = (*jobs)(nil)
 // jobs runs what requests to the web service ask for, in its process.
 type jobs struct {
 	*update.Jobs
-	env      *Env
-	globals  *Globals
+	env     *Env
+	globals *Globals
+	store   *store.DB
+
+	mu       sync.Mutex
 	settings map[alpm.RepositoryID]*config.Settings
-	store    *store.DB
 }
 
-// newJobs makes the jobs of these repositories. Close ends them.
-func newJobs(env *Env, globals *Globals, all []*config.Settings, db *store.DB, logger *slog.Logger) *jobs {
-	j := &jobs{env: env, globals: globals, settings: map[alpm.RepositoryID]*config.Settings{}, store: db}
-	for _, s := range all {
-		j.settings[s.ID] = s
-	}
+// newJobs makes jobs; serve says of which repositories. Close ends them.
+func newJobs(env *Env, globals *Globals, db *store.DB, logger *slog.Logger) *jobs {
+	j := &jobs{env: env, globals: globals, store: db}
 	j.Jobs = update.NewJobs(db, j.open, logger)
 	return j
 }
 
+// serve makes jobs that begin from now on work by these settings.
+func (j *jobs) serve(all []*config.Settings) {
+	settings := map[alpm.RepositoryID]*config.Settings{}
+	for _, s := range all {
+		settings[s.ID] = s
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.settings = settings
+}
+
 // open makes the flow of one job.
 func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() error, error) {
+	j.mu.Lock()
 	s, ok := j.settings[id]
+	j.mu.Unlock()
 	if !ok {
 		return nil, nil, errors.New("the repository is not served any more")
 	}

@@ -3,19 +3,13 @@ package app
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"ahriman/core/config"
-	"ahriman/core/source"
-	"ahriman/core/store"
-	"ahriman/sign"
-	"ahriman/transport/api"
 	"ahriman/transport/httpserver"
 )
 
@@ -42,12 +36,16 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	if err != nil {
 		return err
 	}
+	logger, sink, err := globals.Logger(env)
+	if err != nil {
+		return err
+	}
+	defer sink.Close()
 	db, err := openStore(ctx, all[0])
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	logger := webLogger(env, globals)
 	lost, err := db.RecoverJobs(ctx)
 	if err != nil {
 		return err
@@ -55,10 +53,10 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	for _, job := range lost {
 		logger.Warn("a job was interrupted", "id", job.ID, "kind", job.Kind, "repository", job.Repository.String())
 	}
-	jobs := newJobs(env, globals, all, db, logger)
+	jobs := newJobs(env, globals, db, logger)
 	defer jobs.Close()
-	server, err := c.server(env, globals, all, db, logger, jobs)
-	if err != nil {
+	node := &webNode{env: env, globals: globals, db: db, logger: logger, jobs: jobs}
+	if err := node.start(); err != nil {
 		return err
 	}
 	listeners, err := c.listen(all[0])
@@ -73,113 +71,7 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 			return err
 		}
 	}
-	return server.Serve(ctx, listeners...)
-}
-
-// webLogger writes what happens to standard error; with --quiet errors only.
-func webLogger(env *Env, globals *Globals) *slog.Logger {
-	level := slog.LevelInfo
-	if globals.Quiet {
-		level = slog.LevelError
-	}
-	return slog.New(slog.NewTextHandler(env.Stderr, &slog.HandlerOptions{Level: level}))
-}
-
-// server makes the endpoint of the settings' repositories. The first one's
-// settings speak for the node.
-func (c *web) server(env *Env, globals *Globals, all []*config.Settings, db *store.DB, logger *slog.Logger, jobs *jobs) (*httpserver.Server, error) {
-	s := all[0]
-	key, err := cookieKey(s.Auth.CookieSecretKey)
-	if err != nil {
-		return nil, err
-	}
-	server := httpserver.Config{
-		Store: db, Version: Version(), Log: logger, Submitter: jobs,
-		Auth: httpserver.Auth{
-			Enabled: s.Auth.Target != "disabled", AllowReadOnly: s.Auth.AllowReadOnly, Salt: s.Auth.Salt,
-			MaxAge: s.Auth.MaxAge, Key: key,
-		},
-		Uploads: s.Web.EnableArchiveUpload, MaxFile: s.Web.MaxBodySize, ServiceOnly: s.Web.ServiceOnly,
-		WorkerLive: s.Worker.TimeToLive, EventBuffer: s.Web.MaxQueueSize, Intervals: s.Web.AutorefreshInterval,
-		IndexURL: s.Web.IndexURL, Settings: func() ([]api.ConfigEntry, error) { return shownSettings(env, globals) },
-	}
-	server.Search = webSearch(s)
-	for _, s := range all {
-		repository, err := webRepository(globals, s)
-		if err != nil {
-			return nil, err
-		}
-		server.Repositories = append(server.Repositories, repository)
-	}
-	return httpserver.New(server)
-}
-
-func webRepository(globals *Globals, s *config.Settings) (httpserver.Repository, error) {
-	repository, err := globals.openRepository(s, nil)
-	if err != nil {
-		return httpserver.Repository{}, err
-	}
-	served := httpserver.Repository{ID: s.ID, Shelf: repository, Files: repository.Handler()}
-	if s.Sign.Verify != "" {
-		served.Keyring, err = sign.OpenKeyring(s.Sign.Verify)
-	}
-	return served, err
-}
-
-// webSearch asks the AUR.
-func webSearch(s *config.Settings) func(context.Context, []string) ([]api.SearchResult, error) {
-	sources := source.New(source.Config{
-		Cache: filepath.Join(s.Repository.Root, "cache"), AUR: s.AUR.Address, Timeout: s.AUR.Timeout,
-		Retries: s.AUR.MaxRetries, Backoff: seconds(s.AUR.RetryBackoff),
-	})
-	return func(ctx context.Context, terms []string) ([]api.SearchResult, error) {
-		found, err := sources.Search(ctx, terms...)
-		if err != nil {
-			return nil, api.Errorf(api.ErrUnavailable, "%s", err)
-		}
-		results := []api.SearchResult{}
-		for _, p := range found {
-			results = append(results, api.SearchResult{Package: p.Name, Description: p.Description})
-		}
-		return results, nil
-	}
-}
-
-// cookieKey decodes auth.cookie_secret_key; none gives none.
-func cookieKey(text string) ([]byte, error) {
-	if text == "" {
-		return nil, nil
-	}
-	key, err := base64.URLEncoding.DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("auth.cookie_secret_key: %w", err)
-	}
-	return key, nil
-}
-
-// shownSettings is the configuration as it stands, without secrets.
-func shownSettings(env *Env, globals *Globals) ([]api.ConfigEntry, error) {
-	all, err := globals.settings(env)
-	if err != nil {
-		return nil, err
-	}
-	file, err := globals.configuration(env)
-	if err != nil {
-		return nil, err
-	}
-	entries := []api.ConfigEntry{}
-	for _, section := range file.Sections(all[0].ID) {
-		options, err := file.Options(all[0].ID, section)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range options {
-			if !file.Secret(section, o.Key) {
-				entries = append(entries, api.ConfigEntry{Section: section, Key: o.Key, Value: config.Redact(o.Value)})
-			}
-		}
-	}
-	return entries, nil
+	return node.server.Serve(ctx, listeners...)
 }
 
 // listen opens what the command line or the configuration names: TCP first.

@@ -42,6 +42,11 @@ func (c *Client) Info(ctx context.Context) (*api.Info, error) {
 	return info, nil
 }
 
+// Reload makes the node read its configuration again.
+func (c *Client) Reload(ctx context.Context) error {
+	return c.do(ctx, call{what: "reloading the configuration", method: http.MethodPost, path: api.PathConfig, safe: true})
+}
+
 // Workers returns the live workers.
 func (c *Client) Workers(ctx context.Context) ([]api.Worker, error) {
 	var workers []api.Worker

@@ -136,6 +136,9 @@ func (c *call) answer(d document) error {
 	}
 	header.Set("Content-Type", "application/json; charset=utf-8")
 	header.Set("Content-Length", strconv.Itoa(len(d.body)))
+	deadline := http.NewResponseController(c.w)
+	deadline.SetWriteDeadline(time.Now().Add(bodyTimeout))
+	defer deadline.SetWriteDeadline(time.Time{})
 	c.w.WriteHeader(http.StatusOK)
 	_, err := c.w.Write(d.body)
 	return aborted(err)
@@ -240,6 +243,11 @@ func (s *Server) dispatch(c *call, found route) error {
 	if !ok {
 		c.w.Header().Set("Allow", found.allow())
 		return api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
+	}
+	// A browser sends what another site's page tells it to, and where log-in is
+	// off there is nothing else in the way.
+	if c.Header.Get("Authorization") == "" && s.crossing.Check(c.Request) != nil {
+		return api.Errorf(api.ErrForbidden, "Requests of other sites' pages are not allowed")
 	}
 	if err := s.authorize(c, do.access); err != nil {
 		return err

@@ -121,6 +121,9 @@ type Config struct {
 	// Search asks the AUR for packages that all terms describe, for PathSearch;
 	// nil: it does not exist.
 	Search func(ctx context.Context, terms []string) ([]api.SearchResult, error)
+	// Origins are other sites whose pages may send more than reading requests
+	// (web.cors_allow_origins), as "https://example.org".
+	Origins []string
 	// Log takes what a client is not told; nil: nobody does.
 	Log *slog.Logger
 }
@@ -137,6 +140,7 @@ type Server struct {
 	started  time.Time
 	placing  sync.Mutex // held while an upload is compared with what waits, and moved
 	requests *counters
+	crossing *http.CrossOriginProtection
 	replaced atomic.Pointer[Server] // answers in the place of this one; nil: none does
 }
 
@@ -164,6 +168,7 @@ func New(config Config) (*Server, error) {
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(),
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
 		logins: newLogins(), requests: &counters{all: map[answerKind]int64{}},
+		crossing: http.NewCrossOriginProtection(),
 	}
 	if len(s.key) == 0 {
 		s.key = make([]byte, 32)
@@ -173,6 +178,14 @@ func New(config Config) (*Server, error) {
 	}
 	for _, r := range config.Repositories {
 		s.lists[r.ID] = &list{}
+	}
+	for _, origin := range config.Origins {
+		if origin == "*" { // what the Python node calls its default
+			continue
+		}
+		if err := s.crossing.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("web.cors_allow_origins: %w", err)
+		}
 	}
 	s.addRoutes()
 	return s, nil
