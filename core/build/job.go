@@ -227,6 +227,9 @@ func (j *job) makepkg(ctx context.Context, fileSize uint64) error {
 		who: l.who, files: j.spec.Dependencies, output: j.log,
 	}
 	report, err := run.run(ctx)
+	if errors.Is(err, errKilled) {
+		return j.failed("%v", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -96,6 +97,11 @@ type launch struct {
 	errors io.Writer // nil: output
 }
 
+// errKilled says that a sandbox ended before it was to. Its namespaces went with
+// it, so this is as final as any other end; were it taken for the loss of a
+// worker, a hostile build could move from one to the next.
+var errKilled = errors.New("the sandbox was killed, for want of memory or by the build")
+
 // run runs the sandbox to its end. When ctx ends it kills it; in any case no
 // process of it is left when run returns.
 func (l *launch) run(ctx context.Context) (sandboxReport, error) {
@@ -168,7 +174,7 @@ func (l *launch) run(ctx context.Context) (sandboxReport, error) {
 		return report, ctx.Err()
 	}
 	if err := json.NewDecoder(io.LimitReader(reportRead, 1<<16)).Decode(&report); err != nil {
-		return report, fmt.Errorf("the sandbox ended without a report: %v", waitErr)
+		return report, fmt.Errorf("%w (%v)", errKilled, waitErr)
 	}
 	if report.Setup != "" {
 		return report, fmt.Errorf("setting up the sandbox: %s", report.Setup)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -21,6 +22,9 @@ func SandboxMain(args []string) (status int, handled bool) {
 		return 0, false
 	}
 	runtime.LockOSThread() // namespaces and privileges belong to threads
+	// The build may send us signals, and has no business to end us by one. They
+	// are caught, not ignored, since what is ignored stays so in children.
+	signal.Notify(make(chan os.Signal, 1))
 	report := sandboxMain()
 	out := os.NewFile(reportFD, "report")
 	if err := json.NewEncoder(out).Encode(report); err != nil {
