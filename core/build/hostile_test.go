@@ -86,17 +86,17 @@ func TestSpy(t *testing.T) {
 	script := `
 	seen() { echo "SEEN: $*"; }
 	try() { "$@" >/dev/null 2>&1 && seen "$@"; }
-	cat "`+root+`/archive/packages/s/secret.pkg.tar.zst" "`+root+`/ahriman.ini" 2>/dev/null
+	cat "` + root + `/archive/packages/s/secret.pkg.tar.zst" "` + root + `/ahriman.ini" 2>/dev/null
 	grep -rs --exclude-dir=proc --exclude-dir=usr --exclude-dir=opt --exclude-dir=sys --exclude-dir=dev "not-for-builds-7f3[a]" / 2>/dev/null
 	env | grep -a "not-for-builds-7f3[a]"
 	cat /proc/*/environ 2>/dev/null | grep -a "not-for-builds-7f3[a]"
-	for fd in /proc/[0-9]*/fd/*; do case $(readlink $fd) in *ahriman.ini*|`+filepath.Dir(root)+`*) seen $fd;; esac; done
+	for fd in /proc/[0-9]*/fd/*; do case $(readlink $fd) in *ahriman.ini*|` + filepath.Dir(root) + `*) seen $fd;; esac; done
 	[ -z "$(find /home /root /run /mnt /srv /var/log ! -type d)" ] || seen homes
 	[ -z "$(ls -A /usr/share/doc 2>/dev/null)" ] || seen /usr/share/doc
 	[ ! -s /etc/hostname ] || seen /etc/hostname
 	[ -r ~/.gnupg ] && seen gnupg
-	cat /proc/[0-9]*/cmdline | grep -aq "slee[p].`+other+`" && seen neighbour
-	kill -0 `+fmt.Sprint(os.Getpid())+` 2>/dev/null && [ "$(cat /proc/`+fmt.Sprint(os.Getpid())+`/cmdline | wc -c)" -gt 9999 ] && seen parent
+	cat /proc/[0-9]*/cmdline | grep -aq "slee[p].` + other + `" && seen neighbour
+	kill -0 ` + fmt.Sprint(os.Getpid()) + ` 2>/dev/null && [ "$(cat /proc/` + fmt.Sprint(os.Getpid()) + `/cmdline | wc -c)" -gt 9999 ] && seen parent
 	try ls /proc/1/root/ ; try cat /proc/1/environ ; try cat /proc/1/mem
 	for place in / /usr /usr/bin /etc /opt /var /var/lib/pacman/local /home /dev /proc /sys /makepkg.conf; do try touch $place/x; done
 	try mount -t tmpfs x /mnt
