@@ -123,6 +123,11 @@ __ahriman_command() {
 		values+=' --address=none --addr-file=files'
 		arguments+=' '
 		;;
+	web-reload)
+		flags+=' '
+		values+=' '
+		arguments+=' '
+		;;
 	*) return 1 ;;
 	esac
 }
@@ -133,7 +138,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

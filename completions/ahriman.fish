@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web'
+    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -190,3 +190,4 @@ complete -c ahriman -n __ahriman_no_command -a 'user-remove' -d 'remove a user'
 complete -c ahriman -n __ahriman_no_command -a 'web' -d 'serve the API, the repositories and a page'
 complete -c ahriman -n '__ahriman_command_is web' -l address -x -d 'where to listen; port 0 takes a free one; without it, web.host and web.port'
 complete -c ahriman -n '__ahriman_command_is web' -l addr-file -r -F -d 'write the address to this file once requests are answered'
+complete -c ahriman -n __ahriman_no_command -a 'web-reload' -d 'make the web service read its configuration again'
