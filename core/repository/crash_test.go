@@ -42,10 +42,16 @@ type job struct {
 	Rollback        int // instead of the change
 }
 
+// init keeps a publisher in the thread the process began with, which is the one
+// that strace watches: by the time TestMain runs it can be in another.
+func init() {
+	if os.Getenv(jobVariable) != "" {
+		runtime.LockOSThread()
+	}
+}
+
 func TestMain(m *testing.M) {
 	if text := os.Getenv(jobVariable); text != "" {
-		// Everything happens in the one thread that strace watches.
-		runtime.LockOSThread()
 		if err := publisher(text); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

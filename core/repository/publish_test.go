@@ -177,3 +177,7 @@ func TestConflict(t *testing.T) {
 		t.Errorf("publication %+v", p)
 	}
 }
+
+func repositoryID(name, architecture string) alpm.RepositoryID {
+	return alpm.RepositoryID{Name: name, Architecture: architecture}
+}

@@ -153,7 +153,7 @@ func (r *Repository) take(ctx context.Context, area *staging, source, name strin
 		return nil, fmt.Errorf("adding %s: %w", source, err)
 	}
 	if err := takeSignature(source+".sig", file.path+".sig"); err != nil {
-		return nil, fmt.Errorf("adding %s: %w", source, err)
+		return nil, err
 	}
 	pkg, err := alpm.OpenPackage(file.path)
 	if err != nil {
@@ -231,17 +231,20 @@ func takeSignature(source, path string) error {
 		return nil
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("adding %s: %w", source, err)
 	}
 	defer src.Close()
 	signature, err := io.ReadAll(io.LimitReader(src, maxSignature+1))
 	if err != nil {
-		return err
+		return fmt.Errorf("adding %s: %w", source, err)
 	}
-	if len(signature) > maxSignature {
-		return fmt.Errorf("its signature is longer than %d bytes", maxSignature)
+	if err := alpm.CheckSignature(signature); err != nil {
+		return &FileError{source, err}
 	}
-	return writeSync(path, signature)
+	if err := writeSync(path, signature); err != nil {
+		return fmt.Errorf("adding %s: %w", source, err)
+	}
+	return nil
 }
 
 var errNotRegular = errors.New("not a regular file")
