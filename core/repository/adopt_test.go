@@ -91,7 +91,9 @@ func TestAdoptBroken(t *testing.T) {
 		refused bool
 	}{
 		"file gone": {
-			damage: func(t *testing.T, s *scene, dir string) { remove(t, filepath.Join(pool(s, "c"), "c-3-1-any.pkg.tar.zst")) }, dropped: []string{"c"},
+			damage: func(t *testing.T, s *scene, dir string) {
+				remove(t, filepath.Join(pool(s, "c"), "c-3-1-any.pkg.tar.zst"))
+			}, dropped: []string{"c"},
 		},
 		"link gone": {
 			damage: func(t *testing.T, s *scene, dir string) { remove(t, filepath.Join(dir, "c-3-1-any.pkg.tar.zst")) },

@@ -19,6 +19,7 @@ type testPackage struct {
 	content             string // of its one file
 	depends             []string
 	size                int // bytes that do not compress, to make the file larger
+	files               int // more files
 }
 
 func (p testPackage) fileName() string {
@@ -68,6 +69,9 @@ func (p testPackage) write(t testing.TB, dir string) string {
 		add(dir, "")
 	}
 	add("usr/share/"+p.name+"/content", p.name+" "+p.version+" "+p.content+"\n"+noise(p.size))
+	for i := range p.files {
+		add(fmt.Sprintf("usr/share/%s/directory-%d/file-of-%s-%d", p.name, i/10, p.name, i*i), "")
+	}
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
