@@ -386,7 +386,8 @@ func TestKilledAtEachCall(t *testing.T) {
 			states := map[string]int{}
 			original.each(calls, func(call string, n int) {
 				s := original.copy()
-				if s.strace(call, n, "signal=KILL") == nil {
+				// Go's runtime wakes threads by writes of its own, now and then.
+				if s.strace(call, n, "signal=KILL") == nil && call != "write" {
 					t.Errorf("%s number %d was not made", call, n)
 				}
 				if slices.Equal(audit(t, s.repository()), before) {
@@ -414,8 +415,9 @@ func TestFullDisk(t *testing.T) {
 				before := tree(t, s.job.Root)
 				err := s.strace(call, n, "error=ENOSPC")
 				switch {
-				case err == nil:
+				case err == nil: // links are copies then, directories are not exchanged
 					outcomes["done another way"]++
+				case strings.Contains(err.Error(), "netpollBreak"): // see above
 				case strings.Contains(err.Error(), publishedBut):
 					outcomes["published"]++
 				case !strings.Contains(err.Error(), syscall.ENOSPC.Error()):
