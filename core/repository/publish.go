@@ -69,12 +69,17 @@ func (r *Repository) Publish(ctx context.Context, change Change) (*Publication, 
 	return publication, nil
 }
 
-func (r *Repository) publish(ctx context.Context, change Change) (_ *Publication, err error) {
+func (r *Repository) publish(ctx context.Context, change Change) (*Publication, error) {
 	area, files, err := r.stage(ctx, change.Add)
 	if err != nil {
 		return nil, err
 	}
 	defer area.discard()
+	return r.publishStaged(ctx, area, files, change)
+}
+
+// publishStaged makes the change with files that are staged.
+func (r *Repository) publishStaged(ctx context.Context, area *staging, files []*staged, change Change) (*Publication, error) {
 	w, err := r.begin(ctx, area)
 	if err != nil {
 		return nil, err
