@@ -19,7 +19,10 @@ type Grammar struct {
 	Vercmp        vercmp        `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.
-	RepoUpdate repoUpdate `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
+	RepoExport   repoExport   `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
+	RepoImport   repoImport   `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
+	RepoRollback repoRollback `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
+	RepoUpdate   repoUpdate   `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 
 	// Distribution and pipelines.
 	Build        buildCommand `cmd:"" name:"build" group:"distribution" unsafe:"" help:"build packages in the order of their dependencies"`
@@ -27,6 +30,7 @@ type Grammar struct {
 	RepoSync     repoSync     `cmd:"" name:"repo-sync" aliases:"sync" group:"repository" help:"upload what the targets lack of the repository"`
 	RepoTriggers repoTriggers `cmd:"" name:"repo-triggers" group:"repository" help:"run triggers without an update"`
 	RepoTree     repoTree     `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
+	Sign         signCommand  `cmd:"" name:"repo-sign" aliases:"sign" group:"distribution" unsafe:"" help:"sign package files, or packages of the repository"`
 	Srcinfo      srcinfo      `cmd:"" name:"srcinfo" group:"distribution" unsafe:"" help:"print the .SRCINFO of PKGBUILDs without running them"`
 
 	// Service.
