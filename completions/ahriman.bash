@@ -28,6 +28,21 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' none*'
 		;;
+	repo-export)
+		flags+=' '
+		values+=' '
+		arguments+=' directories'
+		;;
+	repo-import)
+		flags+=' --json'
+		values+=' '
+		arguments+=' directories'
+		;;
+	repo-rollback)
+		flags+=' --list --dry-run --json'
+		values+=' '
+		arguments+=' none'
+		;;
 	repo-update | update)
 		flags+=' --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
 		values+=' -u=none --username=none'
@@ -57,6 +72,11 @@ __ahriman_command() {
 		flags+=' -p --partitions --partition --by --names --json --from'
 		values+=' -p=none --partitions=none --partition=none --by=enum:count,time --from=directories'
 		arguments+=' directories*'
+		;;
+	repo-sign | sign)
+		flags+=' --key --json'
+		values+=' --key=none'
+		arguments+=' files*'
 		;;
 	srcinfo)
 		flags+=' --json'
@@ -138,7 +158,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

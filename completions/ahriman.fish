@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-update update build repo-report report repo-sync sync repo-triggers repo-tree srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -86,6 +86,15 @@ complete -c ahriman -n '__ahriman_command_is package-info' -l json -d 'print one
 complete -c ahriman -n '__ahriman_command_is package-info' -F
 complete -c ahriman -n __ahriman_no_command -a 'vercmp' -d 'compare package versions'
 complete -c ahriman -n '__ahriman_command_is vercmp' -l json -d 'print one object a line: a, b, result'
+complete -c ahriman -n __ahriman_no_command -a 'repo-export' -d 'copy the repository to a directory, for other tools'
+complete -c ahriman -n '__ahriman_command_is repo-export' -a '(__fish_complete_directories)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-import' -d 'publish what another tool made of a copy'
+complete -c ahriman -n '__ahriman_command_is repo-import' -l json -d 'print one object a line: generation, name, base, old, new'
+complete -c ahriman -n '__ahriman_command_is repo-import' -a '(__fish_complete_directories)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-rollback' -d 'go back to an earlier publication'
+complete -c ahriman -n '__ahriman_command_is repo-rollback' -l list -d 'print the generations that are kept, and what each changed'
+complete -c ahriman -n '__ahriman_command_is repo-rollback' -l dry-run -d 'print what would change and change nothing'
+complete -c ahriman -n '__ahriman_command_is repo-rollback' -l json -d 'print one object a line'
 complete -c ahriman -n __ahriman_no_command -a 'repo-update' -d 'publish what waits, build what is due'
 complete -c ahriman -n __ahriman_no_command -a 'update' -d 'publish what waits, build what is due'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l dry-run -d 'say what would be built, in which order, and change nothing'
@@ -124,6 +133,11 @@ complete -c ahriman -n '__ahriman_command_is repo-tree' -l names -d 'print nothi
 complete -c ahriman -n '__ahriman_command_is repo-tree' -l json -d 'print one object a line: partition, level, base, version, seconds'
 complete -c ahriman -n '__ahriman_command_is repo-tree' -l from -x -a '(__fish_complete_directories)' -d 'instead of the repository, take the PKGBUILD in DIR, or those in the directories in it; - for standard input'
 complete -c ahriman -n '__ahriman_command_is repo-tree' -a '(__fish_complete_directories)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-sign' -d 'sign package files, or packages of the repository'
+complete -c ahriman -n __ahriman_no_command -a 'sign' -d 'sign package files, or packages of the repository'
+complete -c ahriman -n '__ahriman_command_is repo-sign sign' -l key -x -d 'key to sign with, as gpg --local-user takes it; sign.key when it is empty'
+complete -c ahriman -n '__ahriman_command_is repo-sign sign' -l json -d 'print one object a line: path, base, signed'
+complete -c ahriman -n '__ahriman_command_is repo-sign sign' -F
 complete -c ahriman -n __ahriman_no_command -a 'srcinfo' -d 'print the .SRCINFO of PKGBUILDs without running them'
 complete -c ahriman -n '__ahriman_command_is srcinfo' -l json -d 'print one object a line: path, base, version, packages, srcinfo'
 complete -c ahriman -n '__ahriman_command_is srcinfo' -a '(__fish_complete_directories)'
