@@ -136,4 +136,3 @@ func changes(p *repository.Publication) []rollbackLine {
 	}
 	return lines
 }
-
