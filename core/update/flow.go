@@ -136,6 +136,14 @@ func (f *Flow) newRun(request Request) *run {
 
 func (r *run) update(ctx context.Context) error {
 	if r.request.Manual {
+		warnings, err := r.Store.TakeWarnings(ctx, r.Repository.ID())
+		if err != nil {
+			return err
+		}
+		for _, warning := range warnings {
+			r.Logger.Warn(warning)
+		}
+		r.outcome.Warnings = warnings
 		if err := r.publishWaiting(ctx); err != nil {
 			return err
 		}

@@ -147,5 +147,6 @@ func (o *Outcome) stored() store.Outcome {
 		s.Warnings = append(s.Warnings, f.Base+": "+f.Reason)
 	}
 	s.Warnings = append(s.Warnings, o.Triggers...)
+	s.Warnings = append(s.Warnings, o.Warnings...)
 	return s
 }

@@ -58,6 +58,7 @@ type Outcome struct {
 	Refused   []Refusal        `json:"refused,omitempty"`
 	Unchanged []Omission       `json:"unchanged,omitempty"` // published already, or incomplete yet
 	Triggers  []string         `json:"triggers,omitempty"`  // triggers that failed, with the reason
+	Warnings  []string         `json:"warnings,omitempty"`  // what happened before the run and concerns it
 	Took      time.Duration    `json:"took_ns"`
 }
 
