@@ -29,7 +29,7 @@ type Options struct {
 	Variables map[string]string
 	// Now is the time that date tells; the current time when zero.
 	Now time.Time
-	// Timeout bounds the time of one PKGBUILD; ten seconds when zero.
+	// Timeout bounds the time of one PKGBUILD; five seconds when zero.
 	Timeout time.Duration
 }
 
@@ -58,8 +58,6 @@ func evaluate(ctx context.Context, dir string, files fs.FS, options Options) (*S
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(options.Timeout, 10*time.Second))
-	defer cancel()
 	m := newMakepkg(ctx, dir, files, options)
 	info, err := m.run(script)
 	return info, translate(err)
@@ -106,8 +104,6 @@ func translate(err error) error {
 		return &NeedsEvaluation{unknown.File, unknown.Line, unknown.What}
 	case errors.As(err, &exceeded):
 		return &LimitError{exceeded.File, exceeded.Line, exceeded.What}
-	case err != nil && errors.Is(err, context.DeadlineExceeded):
-		return fmt.Errorf("evaluating PKGBUILD: %w", err)
 	}
 	return err
 }
@@ -119,7 +115,7 @@ func newMakepkg(ctx context.Context, dir string, files fs.FS, options Options) *
 		now = time.Now()
 	}
 	m := &makepkg{files: files, dir: dir, functions: map[string]map[declaration][]string{}}
-	m.sh = shell.New(ctx, &shell.Config{Files: files, Dir: dir, File: "PKGBUILD", Now: now, Commands: commands(m), Hidden: hidden})
+	m.sh = shell.New(ctx, &shell.Config{Files: files, Dir: dir, File: "PKGBUILD", Now: now, Timeout: cmp.Or(options.Timeout, 5*time.Second), Commands: commands(m), Hidden: hidden})
 	for name, value := range configuration(cmp.Or(options.Architecture, "x86_64"), dir) {
 		m.sh.Set(name, value)
 	}

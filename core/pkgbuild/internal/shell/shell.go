@@ -21,13 +21,13 @@ import (
 
 // Limits of one run.
 const (
-	maxWork     = 20_000_000 // steps: commands, characters matched, elements
-	maxBytes    = 64 << 20   // all text made by expansion
-	maxText     = 4 << 20    // one string
-	maxElements = 100_000    // of one array or one expansion
-	maxCalls    = 200        // function calls, sourced files and substitutions within each other
-	maxFile     = 4 << 20    // one file that is read
-	checkEvery  = 1 << 14    // steps between looks at the context
+	maxWork     = 6_000_000 // steps: commands, characters matched, elements
+	maxBytes    = 64 << 20  // all text made by expansion
+	maxText     = 4 << 20   // one string
+	maxElements = 100_000   // of one array or one expansion
+	maxCalls    = 200       // function calls, sourced files and substitutions within each other
+	maxFile     = 4 << 20   // one file that is read
+	checkEvery  = 1 << 14   // steps between looks at the context
 )
 
 // SyntaxError is text that bash cannot parse.
@@ -92,6 +92,8 @@ type Config struct {
 	Dir   string    // absolute path of Files' root, for $PWD
 	File  string    // name of the script in errors
 	Now   time.Time // for date
+	// Timeout bounds the run, from New on.
+	Timeout time.Duration
 	// Hidden are names of commands and functions that exist where makepkg
 	// runs and change the shell: calling one ends the run with *Unknown.
 	Hidden map[string]bool
@@ -102,11 +104,12 @@ type Config struct {
 
 // budget is shared by a shell and its subshells.
 type budget struct {
-	ctx   context.Context
-	work  int
-	bytes int
-	calls int
-	check int
+	ctx      context.Context
+	deadline time.Time
+	work     int
+	bytes    int
+	calls    int
+	check    int
 }
 
 // Shell is one shell and its state. It is not safe for concurrent use.
@@ -143,7 +146,7 @@ type Shell struct {
 // New returns a shell whose run ends with ctx.
 func New(ctx context.Context, config *Config) *Shell {
 	return &Shell{
-		config: config, budget: &budget{ctx: ctx}, unknowns: new([]*Unknown), virtuals: new([]string),
+		config: config, budget: &budget{ctx: ctx, deadline: time.Now().Add(config.Timeout)}, unknowns: new([]*Unknown), virtuals: new([]string),
 		scopes: []scope{{}}, functions: map[string]*function{}, builtins: builtins(), tools: tools(),
 		options: map[string]bool{"patsub_replacement": true, "sourcepath": true}, flags: map[byte]bool{'B': true, 'h': true},
 		name: "makepkg", file: config.File, dir: ".",
@@ -161,7 +164,7 @@ func (sh *Shell) fork() *Shell {
 			sub.scopes[i][name] = v.clone()
 		}
 	}
-	sh.charge(len(sh.scopes[0]))
+	sh.charge(100 + 8*len(sh.scopes[0]) + len(sh.functions))
 	sub.functions = make(map[string]*function, len(sh.functions))
 	for name, f := range sh.functions {
 		sub.functions[name] = f
@@ -190,6 +193,9 @@ func (sh *Shell) charge(n int) {
 		b.check = b.work + checkEvery
 		if err := b.ctx.Err(); err != nil {
 			panic(stop{err})
+		}
+		if time.Now().After(b.deadline) {
+			sh.exceeded("time")
 		}
 	}
 }

@@ -86,7 +86,7 @@ func runBash(t *testing.T, bash, dir, script, snippet string) outcome {
 }
 
 func runHere(t *testing.T, dir, script, snippet string) outcome {
-	sh := New(t.Context(), &Config{Files: os.DirFS(dir), Dir: dir, File: "script", Now: time.Now().UTC()})
+	sh := New(t.Context(), &Config{Files: os.DirFS(dir), Dir: dir, File: "script", Now: time.Now().UTC(), Timeout: time.Minute})
 	sh.Set("PWD", dir)
 	sh.Set("TZ", "UTC")
 	sh.stdout = &output{limit: maxText}
@@ -133,7 +133,7 @@ func TestUnknown(t *testing.T) {
 		{"x=$RANDOM; ((x > 5))", "s:1: needs evaluation: $RANDOM"},
 	}
 	for _, test := range tests {
-		sh := New(t.Context(), &Config{Files: fstest.MapFS{}, Dir: "/nowhere", File: "s"})
+		sh := New(t.Context(), &Config{Files: fstest.MapFS{}, Dir: "/nowhere", File: "s", Timeout: time.Minute})
 		sh.SetUnknown("HOME", "$HOME")
 		got := ""
 		if err := sh.Source("s", test.script); err != nil {

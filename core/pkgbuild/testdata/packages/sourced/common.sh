@@ -1,0 +1,2 @@
+url=https://example.org
+groups=(common)
