@@ -40,7 +40,7 @@ func ParseRelation(s string) (Relation, error) {
 			return Relation{}, fmt.Errorf("reading %q: %w: no version after %s", s, ErrRelation, r.Operator)
 		}
 	}
-	if r.Name == "" {
+	if r.Name == "" || strings.HasSuffix(text, ":") {
 		return Relation{}, fmt.Errorf("reading %q: %w: no name", s, ErrRelation)
 	}
 	if hasSpace(r.Name) || hasSpace(r.Version) {

@@ -23,9 +23,8 @@ func SplitVersion(version string) Version {
 	for n < len(version) && isDigit(version[n]) {
 		n++
 	}
-	if n < len(version) && version[n] == ':' {
-		v.Epoch = version[:n]
-		version = version[n+1:]
+	if n > 0 && n < len(version) && version[n] == ':' {
+		v.Epoch, version = version[:n], version[n+1:]
 	}
 	v.Pkgver = version
 	if i := strings.LastIndexByte(version, '-'); i >= 0 {
