@@ -253,7 +253,7 @@ func readTar(data []byte) (files []string, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if header.Typeflag != tar.TypeReg {
+		if header.Typeflag != tar.TypeReg && header.Typeflag != tar.TypeCont {
 			continue
 		}
 		content, err := io.ReadAll(io.LimitReader(r, int64(len(data))))

@@ -45,5 +45,5 @@ type Package struct {
 	SHA256         string   // hex
 	MD5            string   // hex; empty where it was not computed
 	Signature      []byte   // detached binary signature, nil without one
-	Files          []string // as in %FILES%: sorted, directories end in "/"
+	Files          []string // as in %FILES%: sorted, directories end in "/", what is not printable escaped
 }

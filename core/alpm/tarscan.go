@@ -51,10 +51,10 @@ func (t *tarScanner) next(entries *int) error {
 		case 'K', 'g': // a link's target, and what holds for all
 		case '0', 0, '7':
 			t.setFile(&long)
-			if !bytes.HasSuffix(t.name, []byte("/")) {
+			if kind != 0 || !bytes.HasSuffix(t.name, []byte("/")) {
 				return nil
 			}
-			long = longHeader{}
+			long = longHeader{} // a directory, as tar wrote it in 1979
 		default: // links, devices and directories have no content
 			t.size, t.padding = 0, 0
 			long = longHeader{}
@@ -225,8 +225,8 @@ func tarChecksum(header *[tarBlock]byte) (sum int64) {
 }
 
 func cString(field []byte) []byte {
-	if i := bytes.IndexByte(field, 0); i >= 0 {
-		return field[:i]
+	if before, _, ok := bytes.Cut(field, []byte{0}); ok {
+		return before
 	}
 	return field
 }
