@@ -33,13 +33,18 @@ func (w *writer) adopt(ctx context.Context, from string) (dir string, number int
 	if err == nil {
 		err = durable.Rename(temporary, w.generation(number))
 	}
-	if err != nil {
-		return "", 0, errors.Join(err, os.RemoveAll(temporary))
+	if err == nil {
+		err = w.takeOver(number)
 	}
-	if err := w.takeOver(number); err != nil {
-		return "", 0, errors.Join(err, w.discardGeneration(number))
+	if err == nil {
+		return w.generation(number), number, nil
 	}
-	return w.generation(number), number, nil
+	// The directory can have been exchanged and not been synced: then the
+	// generation is what is published.
+	if _, published, _ := w.resolve(); published != number {
+		err = errors.Join(err, os.RemoveAll(temporary), os.RemoveAll(w.generation(number)))
+	}
+	return "", 0, err
 }
 
 func (w *writer) adoptGeneration(ctx context.Context, old *state, dir string) error {
@@ -195,8 +200,12 @@ func (w *writer) takeOverInTwo(number int, hidden string) error {
 	if err := os.Remove(hidden); err != nil {
 		return err
 	}
-	if err := durable.Rename(w.Published(), hidden); err != nil {
+	if err := os.Rename(w.Published(), hidden); err != nil {
 		return err
 	}
-	return durable.Symlink(w.publishedLink(number), w.Published())
+	err := durable.Symlink(w.publishedLink(number), w.Published())
+	if _, missing := os.Lstat(w.Published()); missing != nil {
+		return errors.Join(err, os.Rename(hidden, w.Published()))
+	}
+	return err
 }

@@ -265,7 +265,41 @@ func (w *writer) commit(ctx context.Context, next, from *state) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, w.withdraw(names), w.recoverGenerations(w.current.number))
+	return errors.Join(err, w.undo(next.number, names))
+}
+
+// undo takes a generation back that could not be published, and the pool files
+// that came for it. The link can have been switched and not been synced: then it
+// is switched back. Should that fail too, the generation stays published.
+func (w *writer) undo(number int, names []string) error {
+	dir, published, err := w.resolve()
+	if err != nil {
+		return err
+	}
+	if number > 0 && published == number && dir != "" {
+		if err := w.switchBack(); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Lstat(w.generation(number)); err == nil {
+		if err := w.discardGeneration(number); err != nil {
+			return err
+		}
+	}
+	if err := durable.Clean(w.generations()); err != nil {
+		return err
+	}
+	return w.withdraw(names)
+}
+
+func (w *writer) switchBack() error {
+	if w.current.number == 0 {
+		return os.Remove(w.Published())
+	}
+	if err := durable.Symlink(w.publishedLink(w.current.number), w.Published()); err != nil {
+		return fmt.Errorf("going back to generation %d: %w", w.current.number, err)
+	}
+	return nil
 }
 
 // switchTo writes the generation after the current one and publishes it.

@@ -79,7 +79,8 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 }
 
 // Commit puts the file in place, instead of what was there. After an error
-// nothing has changed and nothing is left behind.
+// nothing is left behind, and nothing has changed either, unless it was the
+// directory that could not be synced: see Rename.
 func (f *File) Commit() error {
 	defer f.Abort()
 	if err := f.Sync(); err != nil {
@@ -119,7 +120,8 @@ func Write(path string, data []byte, perm fs.FileMode) error {
 }
 
 // Rename moves from to to, both on one file system, replacing what is there,
-// and makes the new name last. What from names must be fsynced already.
+// and makes the new name last. What from names must be fsynced already. When
+// only the last step fails, the move was made and the error says "sync".
 func Rename(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return err
