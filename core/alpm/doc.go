@@ -69,7 +69,8 @@
 // # Trust
 //
 // All that is read is bounded in count, size and ratio (Limits), and what is at
-// fault gives an error that wraps ErrFormat. Names, versions and file names that
-// are returned hold no slash and no white space and begin with no dot, so that
-// they can stand in a path. Signatures are read and never verified here.
+// fault gives an error that wraps ErrFormat. Names, versions, architectures and
+// file names that are returned hold no slash and no white space, and names and
+// file names begin with no dot, so that they can stand in a path. Signatures are
+// read and never verified here.
 package alpm
