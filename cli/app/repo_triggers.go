@@ -45,12 +45,12 @@ func (c *repoTriggers) Run(ctx context.Context, env *Env, globals *Globals) erro
 }
 
 func (c *repoTriggers) run(ctx context.Context, env *Env, globals *Globals, s *config.Settings) error {
-	messages, closer, err := globals.Logger(env)
+	n, err := globals.openNode(ctx, env, s)
 	if err != nil {
 		return err
 	}
-	defer closer.Close()
-	chain, err := trigger.New(c.Triggers, triggerOptions(env, s, messages))
+	defer n.Close()
+	chain, err := n.triggers(c.Triggers)
 	if err != nil {
 		return err
 	}

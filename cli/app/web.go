@@ -66,6 +66,11 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	for _, l := range listeners {
 		logger.Info("listening", "address", l.Addr().String())
 	}
+	stop, err := announce(ctx, all, listeners[0].Addr(), logger)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	if c.AddrFile != "" {
 		if err := writeWhole(c.AddrFile, listeners[0].Addr().String()+"\n"); err != nil {
 			return err

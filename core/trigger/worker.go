@@ -25,9 +25,6 @@ func newWorker(options Options) (trigger, error) {
 	var renewing sync.WaitGroup
 	return trigger{
 		onStart: func(ctx context.Context) error {
-			if err := registrar.Register(ctx); err != nil {
-				options.Messages.Warn("registering at the master", "error", err)
-			}
 			ctx, cancel = context.WithCancel(ctx)
 			renewing.Go(func() { renew(ctx, registrar, interval, options) })
 			return nil
@@ -48,22 +45,21 @@ func newWorker(options Options) (trigger, error) {
 func renew(ctx context.Context, registrar Registrar, interval time.Duration, options Options) {
 	tick := time.NewTicker(max(interval, time.Millisecond))
 	defer tick.Stop()
-	known := true
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	for known, first := true, true; ; first = false {
 		err := registrar.Register(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil && known:
-			options.Messages.Warn("renewing the registration at the master", "error", err)
-		case err == nil && !known:
-			options.Messages.Info("registered at the master again")
+			options.Messages.Warn("not registered at the master, trying again", "error", err)
+		case err == nil && (first || !known):
+			options.Messages.Info("registered at the master")
 		}
 		known = err == nil
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }

@@ -115,19 +115,27 @@ func (f *form) layOut() error {
 // with the time a transfer may stand still; the last one with the time the
 // answer may take.
 func (f *form) attach(request *http.Request, timer *time.Timer, still, answer time.Duration) error {
-	body, err := f.open()
+	begin := func() (io.ReadCloser, error) {
+		body, err := f.open()
+		if err != nil {
+			return nil, err
+		}
+		body.alive = func(done bool) {
+			if done {
+				timer.Reset(answer)
+				return
+			}
+			timer.Reset(still)
+		}
+		f.last = body
+		return body, nil
+	}
+	body, err := begin()
 	if err != nil {
 		return err
 	}
-	body.alive = func(done bool) {
-		if done {
-			timer.Reset(answer)
-			return
-		}
-		timer.Reset(still)
-	}
-	f.last = body
 	request.Body = body
+	request.GetBody = begin // for a connection that the node closed meanwhile
 	request.ContentLength = f.total
 	request.Header.Set("Content-Type", "multipart/form-data; boundary="+f.boundary)
 	if f.digests && f.total > expectAbove {
