@@ -59,7 +59,7 @@ func (w *writer) adoptGeneration(ctx context.Context, old *state, dir string) er
 		return err
 	}
 	if old.modTime.IsZero() { // it has no database
-		if _, _, err := w.writeDatabases(dir, &next, &state{}); err != nil {
+		if _, _, err := w.writeDatabases(ctx, dir, &next, &state{}); err != nil {
 			return err
 		}
 		return durable.SyncDir(dir)

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -11,11 +12,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"ahriman/core/alpm"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/sync/errgroup"
-
-	"ahriman/core/alpm"
 )
 
 const tarBlock = 512
@@ -52,28 +51,14 @@ type database struct {
 
 // writeDatabases writes both databases of a generation into dir, and sets the
 // state's members. Members in which nothing changed since old are copied.
-func (r *Repository) writeDatabases(dir string, next, old *state) (dbSize, filesSize int64, err error) {
+func (r *Repository) writeDatabases(ctx context.Context, dir string, next, old *state) (dbSize, filesSize int64, err error) {
 	next.members = splitMembers(next.entries)
-	var group errgroup.Group
-	for _, files := range []bool{false, true} {
-		write := func() error {
-			size, err := r.writeDatabase(dir, next, old, files)
-			if files {
-				filesSize = size
-			} else {
-				dbSize = size
-			}
-			return err
-		}
-		if r.workers == 1 { // in this thread, which tests watch
-			if err := write(); err != nil {
-				return 0, 0, err
-			}
-			continue
-		}
-		group.Go(write)
-	}
-	if err := group.Wait(); err != nil {
+	sizes := [2]int64{}
+	err = r.parallel(ctx, 2, func(_ context.Context, i int) (err error) {
+		sizes[i], err = r.writeDatabase(dir, next, old, i == 1)
+		return err
+	})
+	if err != nil {
 		return 0, 0, err
 	}
 	for m := range next.members {
@@ -81,7 +66,7 @@ func (r *Repository) writeDatabases(dir string, next, old *state) (dbSize, files
 			next.entries[next.members[m].first+i].member = m
 		}
 	}
-	return dbSize, filesSize, nil
+	return sizes[0], sizes[1], nil
 }
 
 func splitMembers(entries []entry) []member {

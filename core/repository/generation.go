@@ -11,8 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"ahriman/core/internal/durable"
 )
 
@@ -79,7 +77,7 @@ func (w *writer) writeGeneration(ctx context.Context, dir string, next, from *st
 	if err := w.makeLinks(dir, next); err != nil {
 		return err
 	}
-	dbSize, filesSize, err := w.writeDatabases(dir, next, from)
+	dbSize, filesSize, err := w.writeDatabases(ctx, dir, next, from)
 	if err != nil {
 		return err
 	}
@@ -262,30 +260,20 @@ func (w *writer) signDatabases(ctx context.Context, dir string) error {
 	if w.options.Signer == nil {
 		return nil
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	for _, kind := range []string{"db", "files"} {
-		name := w.database(kind)
+	kinds := []string{"db", "files"}
+	return w.parallel(ctx, len(kinds), func(ctx context.Context, i int) error {
+		name := w.database(kinds[i])
 		path := filepath.Join(dir, name)
-		sign := func() error {
-			signature, err := w.options.Signer.Sign(ctx, path)
-			if err != nil {
-				return fmt.Errorf("signing %s: %w", name, err)
-			}
-			if len(signature) > maxSignature {
-				return fmt.Errorf("signing %s: a signature of %d bytes, pacman reads %d", name, len(signature), maxSignature)
-			}
-			if err := writeSync(path+".sig", signature); err != nil {
-				return err
-			}
-			return os.Symlink(name+".sig", filepath.Join(dir, w.options.ID.Name+"."+kind+".sig"))
+		signature, err := w.options.Signer.Sign(ctx, path)
+		if err != nil {
+			return fmt.Errorf("signing %s: %w", name, err)
 		}
-		if w.workers == 1 { // in this thread, which tests watch
-			if err := sign(); err != nil {
-				return err
-			}
-			continue
+		if len(signature) > maxSignature {
+			return fmt.Errorf("signing %s: a signature of %d bytes, pacman reads %d", name, len(signature), maxSignature)
 		}
-		group.Go(sign)
-	}
-	return group.Wait()
+		if err := writeSync(path+".sig", signature); err != nil {
+			return err
+		}
+		return os.Symlink(name+".sig", filepath.Join(dir, w.options.ID.Name+"."+kinds[i]+".sig"))
+	})
 }

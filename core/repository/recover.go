@@ -205,17 +205,16 @@ func (w *writer) prunePool(old, current *state) error {
 // versions of each package, as long as the base is published at all.
 func (w *writer) pruneBase(base string, dirs, published []string) error {
 	dir := filepath.Dir(w.PoolPath(base, "x"))
-	entries, err := os.ReadDir(dir)
+	files, err := readNames(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	versions := make(map[string]map[string]bool) // of each name
-	alive := false
-	for _, entry := range entries {
-		name, version, _, _, err := alpm.ParseFileName(entry.Name())
+	versions, alive := make(map[string]map[string]bool), false
+	for _, file := range files {
+		name, version, _, _, err := alpm.ParseFileName(file)
 		if err != nil {
 			continue
 		}
@@ -223,17 +222,14 @@ func (w *writer) pruneBase(base string, dirs, published []string) error {
 			versions[name] = make(map[string]bool)
 		}
 		versions[name][version] = true
-		alive = alive || contains(published, entry.Name())
+		alive = alive || contains(published, file)
 	}
-	for _, entry := range entries {
-		name, version, _, _, err := alpm.ParseFileName(entry.Name())
-		if err != nil || contains(dirs, entry.Name()) {
+	for _, file := range files {
+		name, version, _, _, err := alpm.ParseFileName(file)
+		if err != nil || contains(dirs, file) || alive && rank(versions[name], version) < w.options.KeepBuilt {
 			continue
 		}
-		if alive && rank(versions[name], version) < w.options.KeepBuilt {
-			continue
-		}
-		path := filepath.Join(dir, entry.Name())
+		path := filepath.Join(dir, file)
 		if err := os.Remove(path + ".sig"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

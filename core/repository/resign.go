@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
 )
@@ -50,15 +48,11 @@ func (r *Repository) signPackages(ctx context.Context, bases []string, sign Sign
 	}
 	defer area.discard()
 	files := make([]*staged, len(chosen))
-	group, ctx2 := errgroup.WithContext(ctx)
-	group.SetLimit(r.workers)
-	for i := range chosen {
-		group.Go(func() (err error) {
-			files[i], err = r.signOne(ctx2, area, &chosen[i], dir, sign)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err = r.parallel(ctx, len(chosen), func(ctx context.Context, i int) (err error) {
+		files[i], err = r.signOne(ctx, area, &chosen[i], dir, sign)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	files = slices.DeleteFunc(files, func(f *staged) bool { return f == nil })

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -45,8 +46,9 @@ func (s *staged) signed() bool { return len(s.pkg.Signature) > 0 }
 // stage takes package files in, outside the writers' lock: nothing that takes
 // long is left to be done under it.
 func (r *Repository) stage(ctx context.Context, paths []string) (*staging, []*staged, error) {
-	if len(paths) == 0 {
-		return nil, nil, nil
+	names, err := stagedNames(paths)
+	if err != nil || len(paths) == 0 {
+		return nil, nil, err
 	}
 	if err := durable.Mkdir(r.incoming()); err != nil {
 		return nil, nil, fmt.Errorf("staging: %w", err)
@@ -56,43 +58,53 @@ func (r *Repository) stage(ctx context.Context, paths []string) (*staging, []*st
 		return nil, nil, fmt.Errorf("staging: %w", err)
 	}
 	files := make([]*staged, len(paths))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.workers)
-	names := make(map[string]string, len(paths))
-	for i, path := range paths {
-		name := alpm.SafeFileName(filepath.Base(path))
-		if other, taken := names[name]; taken && other != path {
-			group.Go(func() error {
-				return &FileError{path, fmt.Errorf("%s would be published under the same name", other)}
-			})
-			break
-		} else if taken {
-			continue
+	err = r.parallel(ctx, len(paths), func(ctx context.Context, i int) (err error) {
+		if names[i] != "" {
+			files[i], err = r.take(ctx, area, paths[i], names[i])
 		}
-		names[name] = path
-		take := func() (err error) {
-			files[i], err = r.take(ctx, area, path, name)
-			return err
-		}
-		if r.workers == 1 { // in this thread, which tests watch
-			if err = take(); err != nil {
-				break
-			}
-			continue
-		}
-		group.Go(take)
-	}
-	if err := errors.Join(err, group.Wait()); err != nil {
+		return err
+	})
+	if err != nil {
 		area.discard()
 		return nil, nil, err
 	}
-	present := files[:0]
-	for _, file := range files {
-		if file != nil {
-			present = append(present, file)
+	return area, slices.DeleteFunc(files, func(f *staged) bool { return f == nil }), nil
+}
+
+// stagedNames returns the name each file is published under; none for a path
+// that comes a second time.
+func stagedNames(paths []string) ([]string, error) {
+	names := make([]string, len(paths))
+	taken := make(map[string]string, len(paths))
+	for i, path := range paths {
+		name := alpm.SafeFileName(filepath.Base(path))
+		other, again := taken[name]
+		switch {
+		case !again:
+			names[i], taken[name] = name, path
+		case other != path:
+			return nil, &FileError{path, fmt.Errorf("%s would be published under the same name", other)}
 		}
 	}
-	return area, present, nil
+	return names, nil
+}
+
+// parallel calls f for 0 to n-1, several at once, and returns the first error.
+func (r *Repository) parallel(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	if r.workers == 1 { // in this thread, which tests watch
+		for i := range n {
+			if err := f(ctx, i); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(r.workers)
+	for i := range n {
+		group.Go(func() error { return f(ctx, i) })
+	}
+	return group.Wait()
 }
 
 // newStaging makes a directory and locks it. Between the two another run may
