@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"os/user"
 	"path/filepath"
@@ -14,24 +15,18 @@ func (j *job) devtools(ctx context.Context) error {
 	l := j.local
 	dirs := below(j.dir)
 	args := j.archbuild()
-	packager := j.spec.Packager
-	if packager == "" {
-		packager = l.config.Packager
-	}
 	// Keys that sources are signed with are in the keyring of who builds.
 	if entry, err := user.LookupId(strconv.Itoa(l.who.uid)); err == nil {
 		dirs.home = entry.HomeDir
 	}
 	environ := append(environ(dirs, j.spec.SourceDate), "PKGDEST="+dirs.pkgdest, "SRCDEST="+dirs.srcdest, "PKGEXT=.pkg.tar.zst", "MAKEFLAGS="+l.config.makeFlags())
-	if packager != "" {
+	if packager := cmp.Or(j.spec.Packager, l.config.Packager); packager != "" {
 		environ = append(environ, "PACKAGER="+packager)
 	}
 	// Its own caller gives it sudo, so it cannot run without privileges to
 	// gain: it is only watched over.
-	run := &launch{
-		spec: sandboxSpec{Mode: modeSupervise, Scratch: j.dir, Layers: l.layers(), Privileges: true, UID: l.who.uid, GID: l.who.gid, Dir: dirs.startdir, Environ: environ, Commands: []command{{Args: args}}},
-		who:  l.who, output: j.log,
-	}
+	run := &launch{spec: l.spec(modeSupervise, j.dir, dirs), who: l.who, output: j.log}
+	run.spec.Privileges, run.spec.Environ, run.spec.Commands = true, environ, []command{{Args: args}}
 	report, err := run.run(ctx)
 	if err != nil {
 		return err

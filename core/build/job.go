@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -197,36 +198,25 @@ func (j *job) build(ctx context.Context) (files []string, err error) {
 // makepkg runs makepkg in the sandbox.
 func (j *job) makepkg(ctx context.Context, fileSize uint64) error {
 	l := j.local
-	mode, dirs := modeIsolated, insideDirectories()
-	if err := l.isolated(ctx); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+	var commands []command
+	warn := func(reason error) { fmt.Fprintf(j.log, "==> WARNING: building without isolation: %v\n", reason) }
+	report, err := l.sandbox(ctx, warn, func(mode string, dirs directories) (*launch, error) {
+		if mode == modeSupervise {
+			if l.config.Network == Sources {
+				return nil, j.failed("build.network = sources needs namespaces, which are not available")
+			}
+			dirs = below(j.dir)
 		}
-		l.config.Logger.Warn("building without isolation: the kernel does not allow namespaces", "base", j.spec.Base, "reason", err)
-		fmt.Fprintf(j.log, "==> WARNING: building without isolation: %v\n", err)
-		mode, dirs = modeSupervise, below(j.dir)
-	}
-	packager := j.spec.Packager
-	if packager == "" {
-		packager = l.config.Packager
-	}
-	conf := l.config.makepkgConf(j.spec.Architecture, dirs, packager)
-	if err := os.WriteFile(below(j.dir).conf, []byte(conf), 0o644); err != nil {
-		return err
-	}
-	commands := j.commands(dirs)
-	if mode == modeSupervise && l.config.Network == Sources {
-		return j.failed("build.network = sources needs namespaces, which are not available")
-	}
-	run := &launch{
-		spec: sandboxSpec{
-			Mode: mode, Scratch: j.dir, Layers: l.layers(), UID: l.who.uid, GID: l.who.gid, Hidden: l.config.hidden(), PacmanDB: l.config.PacmanDB,
-			Dir: dirs.startdir, Environ: environ(dirs, j.spec.SourceDate), Commands: commands,
-			Limits: limits{Processes: uint64(l.config.ProcessLimit), FileSize: fileSize},
-		},
-		who: l.who, files: j.spec.Dependencies, output: j.log,
-	}
-	report, err := run.run(ctx)
+		conf := l.config.makepkgConf(j.spec.Architecture, dirs, cmp.Or(j.spec.Packager, l.config.Packager))
+		if err := os.WriteFile(below(j.dir).conf, []byte(conf), 0o644); err != nil {
+			return nil, err
+		}
+		commands = j.commands(dirs)
+		spec := l.spec(mode, j.dir, dirs)
+		spec.Environ, spec.Commands = environ(dirs, j.spec.SourceDate), commands
+		spec.Limits = limits{Processes: uint64(l.config.ProcessLimit), FileSize: fileSize}
+		return &launch{spec: spec, who: l.who, files: j.spec.Dependencies, output: j.log}, nil
+	})
 	if errors.Is(err, errKilled) {
 		return j.failed("%v", err)
 	}

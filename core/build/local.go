@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,11 +16,11 @@ const keptJobs = 1024
 
 // Local builds on this machine. It must be closed.
 type Local struct {
-	config   Config
-	who      identity
-	dir      string   // scratch directory of this Local
-	lock     *os.File // held while dir is in use
-	isolated func(context.Context) error
+	config  Config
+	who     identity
+	dir     string      // scratch directory of this Local
+	lock    *os.File    // held while dir is in use
+	without atomic.Bool // the kernel has no namespaces for us
 
 	mu     sync.Mutex
 	jobs   map[string]*job
@@ -49,24 +50,7 @@ func NewLocal(config Config) (*Local, error) {
 		config.Output = dir + "/output"
 	}
 	l := &Local{config: config, who: who, dir: dir, lock: lock, jobs: map[string]*job{}}
-	l.isolated = onceFor(l.probe)
 	return l, nil
-}
-
-// onceFor calls f once and remembers its answer, unless ctx ended meanwhile.
-func onceFor(f func(context.Context) error) func(context.Context) error {
-	var mu sync.Mutex
-	var done bool
-	var answer error
-	return func(ctx context.Context) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if !done {
-			answer = f(ctx)
-			done = ctx.Err() == nil
-		}
-		return answer
-	}
 }
 
 // Close cancels all jobs, waits for them, and removes the scratch directory.
@@ -85,7 +69,7 @@ func (l *Local) Close() error {
 // Isolation says how builds are kept apart from the machine: "namespaces", or
 // "none" with the reason.
 func (l *Local) Isolation(ctx context.Context) (string, error) {
-	if err := l.isolated(ctx); err != nil {
+	if err := l.probe(ctx); err != nil {
 		return "none", err
 	}
 	return "namespaces", nil
@@ -175,6 +159,35 @@ func (l *Local) Cancel(ctx context.Context, id string) error {
 	}
 }
 
+// sandbox runs what prepare returns: in namespaces or, where the kernel does
+// not allow them, without, which warn is told. It tries the one before it
+// thinks of the other.
+func (l *Local) sandbox(ctx context.Context, warn func(reason error), prepare func(mode string, dirs directories) (*launch, error)) (sandboxReport, error) {
+	reason := errors.New("turned off")
+	if !l.config.NoNamespaces && !l.without.Load() {
+		run, err := prepare(modeIsolated, insideDirectories())
+		if err != nil {
+			return sandboxReport{}, err
+		}
+		report, err := run.run(ctx)
+		if err == nil || !refused(err) || ctx.Err() != nil {
+			return report, err
+		}
+		// Was it this build, or is it all of them?
+		if reason = l.probe(ctx); reason == nil || !refused(reason) {
+			return report, err
+		}
+		l.without.Store(true)
+		l.config.Logger.Warn("building without isolation: the kernel does not allow namespaces", "reason", reason)
+	}
+	warn(reason)
+	run, err := prepare(modeSupervise, directories{})
+	if err != nil {
+		return sandboxReport{}, err
+	}
+	return run.run(ctx)
+}
+
 // probe finds out whether the kernel lets us build in namespaces.
 func (l *Local) probe(ctx context.Context) error {
 	if l.config.NoNamespaces {
@@ -193,16 +206,21 @@ func (l *Local) probe(ctx context.Context) error {
 	if err := os.WriteFile(below(dir).conf, nil, 0o644); err != nil {
 		return err
 	}
-	run := &launch{
-		spec:   sandboxSpec{Mode: modeProbe, Scratch: dir, Layers: l.layers(), UID: l.who.uid, GID: l.who.gid, Dir: "/", Environ: buildPath(), Commands: []command{{Args: []string{"true"}}}},
-		who:    l.who,
-		output: io.Discard,
-	}
+	run := &launch{spec: l.spec(modeProbe, dir, directories{startdir: "/"}), who: l.who, output: io.Discard}
+	run.spec.Environ, run.spec.Commands = buildPath(), []command{{Args: []string{"true"}}}
 	report, err := run.run(ctx)
 	if err == nil && (report.Status != 0 || report.Signal != 0) {
 		err = errors.New(report.describe([]string{"true"}))
 	}
 	return err
+}
+
+// spec returns what all sandboxes have in common.
+func (l *Local) spec(mode, scratch string, dirs directories) sandboxSpec {
+	return sandboxSpec{
+		Mode: mode, UID: l.who.uid, GID: l.who.gid, Scratch: scratch, Layers: l.layers(),
+		Hidden: l.config.hidden(), PacmanDB: l.config.PacmanDB, Dir: dirs.startdir,
+	}
 }
 
 // layers is where this Local keeps unpacked packages.

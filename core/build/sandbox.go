@@ -61,10 +61,11 @@ type limits struct {
 
 // sandboxReport says how the sandbox ended.
 type sandboxReport struct {
-	Setup  string `json:",omitempty"` // why the build did not begin
-	Phase  int    // of the command that ended last
-	Status int    // its exit status
-	Signal int    // the signal that ended it
+	Setup  string        `json:",omitempty"` // why the build did not begin
+	Errno  syscall.Errno `json:",omitempty"` // what the kernel said then
+	Phase  int           // of the command that ended last
+	Status int           // its exit status
+	Signal int           // the signal that ended it
 }
 
 // directories are the paths of one build, as the build sees them.
@@ -101,6 +102,26 @@ type launch struct {
 // it, so this is as final as any other end; were it taken for the loss of a
 // worker, a hostile build could move from one to the next.
 var errKilled = errors.New("the sandbox was killed, for want of memory or by the build")
+
+// setupError says why a sandbox could not be set up.
+type setupError struct {
+	reason string
+	errno  syscall.Errno // 0 where it was not the kernel
+}
+
+func (e *setupError) Error() string { return "setting up the sandbox: " + e.reason }
+func (e *setupError) Unwrap() error { return e.errno }
+
+// refused reports whether the kernel, or what confines us, does not allow the
+// namespaces and mounts of a sandbox, as opposed to a lack that passes.
+func refused(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOSYS, syscall.EINVAL, syscall.ENODEV, syscall.ENOSPC, syscall.EUSERS} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
+}
 
 // run runs the sandbox to its end. When ctx ends it kills it; in any case no
 // process of it is left when run returns.
@@ -157,7 +178,7 @@ func (l *launch) run(ctx context.Context) (sandboxReport, error) {
 		return cmd.Process.Kill()
 	}
 	if err := cmd.Start(); err != nil {
-		return report, fmt.Errorf("starting the sandbox: %w", err)
+		return report, fmt.Errorf("starting the sandbox: %w", err) // an Errno, below
 	}
 	for _, file := range opened {
 		file.Close()
@@ -177,7 +198,7 @@ func (l *launch) run(ctx context.Context) (sandboxReport, error) {
 		return report, fmt.Errorf("%w (%v)", errKilled, waitErr)
 	}
 	if report.Setup != "" {
-		return report, fmt.Errorf("setting up the sandbox: %s", report.Setup)
+		return report, &setupError{report.Setup, report.Errno}
 	}
 	return report, nil
 }

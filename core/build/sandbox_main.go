@@ -2,6 +2,7 @@ package build
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -55,19 +56,26 @@ func sandboxMain() sandboxReport {
 		os.Exit(1)
 	}()
 	if err := prepareProcess(spec); err != nil {
-		return sandboxReport{Setup: err.Error()}
+		return setupFailed(err)
 	}
 	switch spec.Mode {
 	case modeIsolated, modeProbe:
 		if err := enterRoot(&spec); err != nil {
-			return sandboxReport{Setup: err.Error()}
+			return setupFailed(err)
 		}
 	case modeSupervise:
 		if err := layersInEnvironment(&spec); err != nil {
-			return sandboxReport{Setup: err.Error()}
+			return setupFailed(err)
 		}
 	}
 	return runCommands(spec)
+}
+
+// setupFailed reports why the build did not begin.
+func setupFailed(err error) sandboxReport {
+	report := sandboxReport{Setup: err.Error()}
+	errors.As(err, &report.Errno)
+	return report
 }
 
 // runCommands runs the commands of a sandbox that is set up.

@@ -35,26 +35,22 @@ func (l *Local) Srcinfo(ctx context.Context, dir, architecture string) (*pkgbuil
 	if err := source.Copy(ctx, dir, below(scratch).startdir, source.CopyOptions{Created: created}); err != nil {
 		return nil, fmt.Errorf("copying sources: %w", err)
 	}
-	mode, dirs := modeIsolated, insideDirectories()
-	if err := l.isolated(ctx); err != nil {
-		mode, dirs = modeSupervise, below(scratch)
-	}
-	conf := l.config.makepkgConf(architecture, dirs, "")
-	if err := os.WriteFile(below(scratch).conf, []byte(conf), 0o644); err != nil {
-		return nil, err
-	}
 	output, complaint := &bounded{limit: 4 << 20}, &bounded{limit: 64 << 10}
-	args := []string{"makepkg", "--config", dirs.conf, "--printsrcinfo"}
-	run := &launch{
-		spec: sandboxSpec{
-			Mode: mode, Scratch: scratch, Layers: l.layers(), UID: l.who.uid, GID: l.who.gid, Hidden: l.config.hidden(),
-			PacmanDB: l.config.PacmanDB, Dir: dirs.startdir, Environ: environ(dirs, 1),
-			Commands: []command{{Args: args, Offline: mode == modeIsolated}},
-			Limits:   limits{Processes: 512, FileSize: 64 << 20},
-		},
-		who: l.who, output: output, errors: complaint,
-	}
-	report, err := run.run(ctx)
+	var args []string
+	report, err := l.sandbox(ctx, func(error) {}, func(mode string, dirs directories) (*launch, error) {
+		if mode == modeSupervise {
+			dirs = below(scratch)
+		}
+		conf := l.config.makepkgConf(architecture, dirs, "")
+		if err := os.WriteFile(below(scratch).conf, []byte(conf), 0o644); err != nil {
+			return nil, err
+		}
+		args = []string{"makepkg", "--config", dirs.conf, "--printsrcinfo"}
+		spec := l.spec(mode, scratch, dirs)
+		spec.Environ, spec.Commands = environ(dirs, 1), []command{{Args: args, Offline: mode == modeIsolated}}
+		spec.Limits = limits{Processes: 512, FileSize: 64 << 20}
+		return &launch{spec: spec, who: l.who, output: output, errors: complaint}, nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("evaluating %s: %w", dir, err)
 	}
