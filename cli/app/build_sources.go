@@ -138,13 +138,19 @@ func (r *buildRun) buildConfig() build.Config {
 	} else {
 		c.Root, c.IncludeDebug = r.output, true
 	}
-	c.Scratch, c.Output = r.env.Getenv("TMPDIR"), filepath.Join(r.work, "built")
-	if c.Scratch == "" {
-		c.Scratch = "/var/tmp"
-	}
+	c.Scratch, c.Output = scratchBase(r.env), filepath.Join(r.work, "built")
 	c.Hidden = append(c.Hidden, r.globals.Configuration)
 	c.Logger = slog.New(slog.NewTextHandler(r.env.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	return c
+}
+
+// scratchBase is where builds have their scratch directories: $TMPDIR, or a
+// directory that is on a disk rather than in memory.
+func scratchBase(env *Env) string {
+	if dir := env.Getenv("TMPDIR"); dir != "" {
+		return dir
+	}
+	return "/var/tmp"
 }
 
 // runnerConfig is what the settings say about building here. The caller sets

@@ -29,7 +29,7 @@ func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
 
 // runLine is what --json prints of an event.
 type runLine struct {
-	Event   string   `json:"event"` // due, building, built, failed, skipped, published, refused, removed, undelivered
+	Event   string   `json:"event"` // due, building, built, failed, skipped, published, refused, unchanged, removed, undelivered
 	Base    string   `json:"base,omitempty"`
 	Version string   `json:"version,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
@@ -86,6 +86,8 @@ func describeEvent(e update.Event) (runLine, bool) {
 		return runLine{Event: "refused", Base: e.Base, Files: []string{e.File}, Error: e.Reason}, true
 	case update.Undelivered:
 		return runLine{Event: "undelivered", Error: e.Err.Error()}, true
+	case update.Left:
+		return runLine{Event: "unchanged", Base: e.Base, Version: e.Version, Reason: e.Reason}, true
 	case update.Removed:
 		return runLine{Event: "removed", Base: e.Base}, true
 	}

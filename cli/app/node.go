@@ -61,10 +61,7 @@ func (g *Globals) nodeWith(env *Env, s *config.Settings, db *store.DB) (*node, e
 		return nil, err
 	}
 	n := &node{env: env, globals: g, settings: s, store: db, logger: logger, reports: env.Stdout, close: []func() error{sink.Close}}
-	n.sources = source.New(source.Config{
-		Cache: n.path("cache"), AUR: s.AUR.Address, Timeout: s.AUR.Timeout,
-		Retries: s.AUR.MaxRetries, Backoff: seconds(s.AUR.RetryBackoff),
-	})
+	n.sources = source.New(fetcherConfig(s))
 	var databases repository.Signer
 	if s.Sign.Packages() || s.Sign.Database() {
 		n.signer = sign.NewGPG(sign.Config{Key: s.Sign.Key, Home: env.Getenv("GNUPGHOME")})
@@ -104,13 +101,20 @@ func (n *node) path(name string) string { return filepath.Join(n.settings.Reposi
 // local returns the runner of this machine.
 func (n *node) local() (*build.Local, error) {
 	if n.runner == nil {
-		runner, err := build.NewLocal(buildConfig(n.settings, n.logger))
+		runner, err := build.NewLocal(n.buildConfig())
 		if err != nil {
 			return nil, err
 		}
 		n.runner = runner
 	}
 	return n.runner, nil
+}
+
+// buildConfig is how this machine builds.
+func (n *node) buildConfig() build.Config {
+	c := runnerConfig(n.settings)
+	c.Scratch, c.Logger = scratchBase(n.env), n.logger
+	return c
 }
 
 // flowOptions are what differs between the flows of one node.
@@ -209,17 +213,4 @@ func (n *node) update(ctx context.Context, request update.Request, json, verbose
 	}
 	outcome, err := flow.Run(ctx, request)
 	return outcome, outcomeError(err)
-}
-
-// buildConfig is how this machine builds.
-func buildConfig(s *config.Settings, logger *slog.Logger) build.Config {
-	b := s.Build
-	return build.Config{
-		Builder: build.Builder(b.Builder), Root: s.Repository.Root, User: b.User,
-		Packager: b.Packager, MakeFlags: b.MakeFlags, MakepkgFlags: b.MakepkgFlags,
-		ArchbuildFlags: b.ArchbuildFlags, MakechrootpkgFlags: b.MakechrootpkgFlags,
-		Chroot: filepath.Join(s.Repository.Root, "chroot", s.ID.Name), Jobs: b.Jobs,
-		Network: build.Network(b.Network), Timeout: b.Timeout, IncludeDebug: b.IncludeDebugPackages,
-		Hidden: []string{s.Path}, PacmanDB: s.ALPM.Database, Logger: logger,
-	}
 }

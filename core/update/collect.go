@@ -266,10 +266,16 @@ func (r *run) fail(ctx context.Context, p source.Package, err error) {
 // failure.
 func (r *run) leave(ctx context.Context, d *due, request int64, reason string) {
 	if reason != "" {
-		r.outcome.Unchanged = append(r.outcome.Unchanged, Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: reason})
+		r.left(ctx, Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: reason})
 	}
 	r.dequeue(ctx, request)
 	r.discard([]*due{d})
+}
+
+// left says that a base was left as it is.
+func (r *run) left(ctx context.Context, o Omission) {
+	r.outcome.Unchanged = append(r.outcome.Unchanged, o)
+	r.emit(ctx, Left(o))
 }
 
 // dequeue takes a request off the queue. In a plan, which has no observers,

@@ -66,6 +66,13 @@ type Refused struct {
 	Reason string
 }
 
+// Left says that a base was left as it is, and why.
+type Left struct {
+	Base    string
+	Version string // that was looked at
+	Reason  string
+}
+
 // Removed says that a base left the repository.
 type Removed struct {
 	Base string
@@ -86,6 +93,7 @@ func (Skipped) isEvent()      {}
 func (Published) isEvent()    {}
 func (Undelivered) isEvent()  {}
 func (Refused) isEvent()      {}
+func (Left) isEvent()         {}
 func (Removed) isEvent()      {}
 func (RunEnded) isEvent()     {}
 

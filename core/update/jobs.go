@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"ahriman/core/alpm"
@@ -146,7 +147,6 @@ func (o *Outcome) stored() store.Outcome {
 	for _, f := range o.Unchanged {
 		s.Warnings = append(s.Warnings, f.Base+": "+f.Reason)
 	}
-	s.Warnings = append(s.Warnings, o.Triggers...)
-	s.Warnings = append(s.Warnings, o.Warnings...)
+	s.Warnings = slices.Concat(s.Warnings, o.Warnings, o.Triggers)
 	return s
 }

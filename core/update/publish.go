@@ -73,8 +73,7 @@ func (r *run) publishWaiting(ctx context.Context) error {
 		case have != "" && alpm.Vercmp(b.version(), have) < 0:
 			r.refuse(ctx, b, fmt.Sprintf("version %s is older than the published %s", b.version(), have))
 		case len(missing) > 0:
-			r.outcome.Unchanged = append(r.outcome.Unchanged, Omission{Base: b.base, Version: b.version(),
-				Reason: "incomplete: waiting for " + strings.Join(missing, ", ")})
+			r.left(ctx, Omission{Base: b.base, Version: b.version(), Reason: "waiting for " + strings.Join(missing, ", ")})
 		default:
 			complete = append(complete, b)
 		}
