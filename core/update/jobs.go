@@ -43,8 +43,11 @@ type Jobs struct {
 // of its logs. The flow is used until done is called.
 type Opener func(id alpm.RepositoryID, process string) (flow *Flow, done func() error, err error)
 
-// NewJobs returns Jobs, which must be closed.
+// NewJobs returns Jobs, which must be closed. A nil logger is told nothing.
 func NewJobs(db *store.DB, open Opener, logger *slog.Logger) *Jobs {
+	if logger == nil {
+		logger = slog.New(slog.DiscardHandler)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Jobs{store: db, open: open, logger: logger, ctx: ctx, cancel: cancel}
 }

@@ -1,0 +1,4 @@
+package update
+
+// Wait returns when no job runs.
+func (j *Jobs) Wait() { j.running.Wait() }
