@@ -10,9 +10,19 @@ import (
 // commands are makepkg's own functions that PKGBUILDs call and that are
 // answered here.
 func commands(m *makepkg) map[string]func(*shell.Shell, []string) int {
-	message := func(*shell.Shell, []string) int { return 0 }
+	silent := func(*shell.Shell, []string) int { return 0 } // prints to standard error
+	message := func(prefix, end string) func(*shell.Shell, []string) int {
+		return func(sh *shell.Shell, args []string) int {
+			if len(args) == 0 {
+				args = []string{""}
+			}
+			sh.Print(sh.Format(prefix+args[0]+end, args[1:]))
+			return 0
+		}
+	}
 	return map[string]func(*shell.Shell, []string) int{
-		"msg": message, "msg2": message, "plain": message, "plainerr": message, "warning": message, "error": message, "ask": message,
+		"msg": message("==> ", "\n"), "msg2": message("  -> ", "\n"), "plain": message("    ", "\n"), "ask": message(":: ", ""),
+		"plainerr": silent, "warning": silent, "error": silent,
 		"gettext": func(sh *shell.Shell, args []string) int {
 			sh.Print(strings.Join(args, "\n"))
 			return 0

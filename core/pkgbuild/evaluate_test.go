@@ -154,7 +154,7 @@ func TestVerdicts(t *testing.T) {
 		{"shopt -s extglob\npackage() { rm !(a); }", ""},
 		{"declare -a depends=(lost)", ""},
 		{"local x=1", ""},
-		{"msg hello >/dev/null", ""},
+		{"msg 'hello %s' world; msg2 x; plain y; warning z; echo; echo text", ""},
 		{"pkgbase='a b'", "pkgbase contains invalid"},
 	}
 	root := publicDirectory(t)

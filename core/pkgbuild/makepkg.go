@@ -224,7 +224,7 @@ func sumKeys() []string {
 }
 
 func (m *makepkg) srcinfo() *Srcinfo {
-	info := &Srcinfo{Base: m.value("pkgbase"), Fields: m.section("", baseStrings, baseArrays)}
+	info := &Srcinfo{Preamble: m.sh.Output(), Base: m.value("pkgbase"), Fields: m.section("", baseStrings, baseArrays)}
 	for _, name := range m.values("pkgname") {
 		info.Packages = append(info.Packages, Package{Name: name, Fields: m.section(name, packageStrings, packageArrays)})
 	}

@@ -28,6 +28,9 @@ type Package struct {
 // the fields of the base and one section a package, in the file's order.
 // The zero value is empty and no valid file.
 type Srcinfo struct {
+	// Preamble is what the PKGBUILD itself printed while it was read, which
+	// makepkg lets through before the metadata; empty for all sane ones.
+	Preamble string
 	Base     string
 	Fields   []Field
 	Packages []Package
@@ -189,10 +192,12 @@ func first(values []string) string {
 	return values[0]
 }
 
-// WriteTo writes the file as `makepkg --printsrcinfo` prints it. It implements
+// WriteTo writes the file as `makepkg --printsrcinfo` prints it, the preamble
+// included. It implements
 // [io.WriterTo].
 func (s *Srcinfo) WriteTo(w io.Writer) (int64, error) {
 	var buf bytes.Buffer
+	buf.WriteString(s.Preamble)
 	writeSection(&buf, "pkgbase", s.Base, s.Fields)
 	for _, pkg := range s.Packages {
 		buf.WriteByte('\n')

@@ -24,8 +24,23 @@ func (sh *Shell) Status() (status int, ok bool) { return sh.status, sh.doubt == 
 // Exited reports whether the script called exit.
 func (sh *Shell) Exited() bool { return sh.flow.kind == flowExit }
 
-// Output returns what the script printed to its standard output.
-func (sh *Shell) Output() string { return sh.stdout.buf.String() }
+// Output returns what the script printed to its standard output, without what
+// commands printed that are not known here.
+func (sh *Shell) Output() string {
+	parts := strings.Split(sh.stdout.buf.String(), "\x00")
+	var known strings.Builder
+	for i := 0; i < len(parts); i += 2 {
+		known.WriteString(parts[i])
+	}
+	return known.String()
+}
+
+// Format formats as printf does.
+func (sh *Shell) Format(format string, args []string) string {
+	f := &formatter{sh: sh, args: args}
+	f.run(sh.known(format))
+	return f.out.String()
+}
 
 // Push opens a scope for local variables, Pop closes it.
 func (sh *Shell) Push(locals map[string]string) {

@@ -23,6 +23,7 @@ import (
 const (
 	maxWork     = 6_000_000 // steps: commands, characters matched, elements
 	maxBytes    = 64 << 20  // all text made by expansion
+	maxOutput   = 1 << 20   // what the script prints
 	maxText     = 4 << 20   // one string
 	maxElements = 100_000   // of one array or one expansion
 	maxCalls    = 200       // function calls, sourced files and substitutions within each other
@@ -150,7 +151,7 @@ func New(ctx context.Context, config *Config) *Shell {
 		scopes: []scope{{}}, functions: map[string]*function{}, builtins: builtins(), tools: tools(),
 		options: map[string]bool{"patsub_replacement": true, "sourcepath": true}, flags: map[byte]bool{'B': true, 'h': true},
 		name: "makepkg", file: config.File, dir: ".",
-		stdin: &input{}, stdout: &output{}, stderr: &output{},
+		stdin: &input{}, stdout: &output{limit: maxOutput}, stderr: &output{},
 	}
 }
 

@@ -104,11 +104,14 @@ func trSet(text string) (set []byte, ok bool) {
 // sortLines is sort: by bytes, numbers or versions, whole lines.
 func sortLines(t *toolRun) (int, error) {
 	set, _, files, ok := t.flags("urnV", "")
-	if !ok || set['V'] {
+	if !ok || set['V'] && set['n'] {
 		return t.cannot("sort")
 	}
 	lines := t.lines(t.input(files))
 	compare := cmp.Compare[string]
+	if set['V'] {
+		compare = func(a, b string) int { return cmp.Or(compareVersions(a, b), cmp.Compare(a, b)) }
+	}
 	if set['n'] {
 		compare = func(a, b string) int {
 			x, ok1 := leadingNumber(a)
@@ -128,7 +131,7 @@ func sortLines(t *toolRun) (int, error) {
 				y, _ := leadingNumber(b)
 				return x == y
 			}
-			return a == b
+			return set['V'] && compareVersions(a, b) == 0 || a == b
 		})
 	}
 	if set['r'] {
@@ -138,6 +141,83 @@ func sortLines(t *toolRun) (int, error) {
 		t.line(line)
 	}
 	return 0, nil
+}
+
+// compareVersions is the order of sort -V: GNU's filevercmp, where file name
+// suffixes such as ".tar.gz" count only between equals, runs of digits compare
+// as numbers, and "~" sorts before the end.
+func compareVersions(a, b string) int {
+	for _, special := range []string{"", ".", ".."} {
+		if (a == special) != (b == special) {
+			if a == special {
+				return -1
+			}
+			return 1
+		}
+	}
+	if hidden := strings.HasPrefix(a, "."); hidden != strings.HasPrefix(b, ".") {
+		if hidden {
+			return -1
+		}
+		return 1
+	} else if hidden {
+		a, b = a[1:], b[1:]
+	}
+	stemA, stemB := withoutSuffix(a), withoutSuffix(b)
+	if stemA == stemB {
+		return compareRuns(a, b)
+	}
+	return cmp.Or(compareRuns(stemA, stemB), compareRuns(a, b))
+}
+
+// withoutSuffix removes what matches (\.[A-Za-z~][A-Za-z0-9~]*)*$.
+func withoutSuffix(name string) string {
+	end := len(name)
+	for i := len(name) - 1; i >= 0; i-- {
+		switch c := name[i]; {
+		case c == '.' && i+1 < end && (isLetter(name[i+1]) || name[i+1] == '~'):
+			end = i
+		case !isLetter(c) && !isDigit(c) && c != '~':
+			return name[:end]
+		}
+	}
+	return name[:end]
+}
+
+func versionOrder(s string, i int) int {
+	switch {
+	case i >= len(s) || isDigit(s[i]):
+		return 0
+	case s[i] == '~':
+		return -1
+	case isLetter(s[i]):
+		return int(s[i])
+	}
+	return int(s[i]) + 256
+}
+
+func compareRuns(a, b string) int {
+	i, j := 0, 0
+	for i < len(a) || j < len(b) {
+		for i < len(a) && !isDigit(a[i]) || j < len(b) && !isDigit(b[j]) {
+			if order := cmp.Compare(versionOrder(a, i), versionOrder(b, j)); order != 0 {
+				return order
+			}
+			i++
+			j++
+		}
+		numberA, numberB := digitRun(a[min(i, len(a)):]), digitRun(b[min(j, len(b)):])
+		i, j = i+len(numberA), j+len(numberB)
+		numberA, numberB = strings.TrimLeft(numberA, "0"), strings.TrimLeft(numberB, "0")
+		if order := cmp.Or(cmp.Compare(len(numberA), len(numberB)), cmp.Compare(numberA, numberB)); order != 0 {
+			return order
+		}
+	}
+	return 0
+}
+
+func digitRun(s string) string {
+	return s[:len(s)-len(strings.TrimLeft(s, "0123456789"))]
 }
 
 func leadingNumber(line string) (int64, bool) {

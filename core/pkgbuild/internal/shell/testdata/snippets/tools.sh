@@ -17,3 +17,7 @@ grep two b.txt; grep -o 'a[a-z]*' a.txt; grep -c x b.txt 2>/dev/null || true; gr
 date -u -d @0 +%Y-%m-%d; date -d 2024-02-03 +%s; date -u -d '2024-02-03' +%Y%m%d; date -u -d @1000000000 '+%F %T %j %u %V %y%m%d.%H%M'; expr 1 + 2; expr 7 / 2; date -u -d @0 +%-d.%-m
 ----
 ls sub; ls none 2>/dev/null; echo $?; sleep 0; cat none 2>/dev/null; echo $?; cat - <<< in; echo a | cat
+----
+printf '%s\n' 1.10 1.9 1.2 v2.0 v1.10 v1.9 a-1.0.tar.gz a-1.0.1.tar.gz a-1.0-rc1.tar.gz 1.0~rc 1.0 1.0a 1.0.1 01 1 001 '' . .. .a b B 20230101-1 20230101-10 lineage-18.1-x lineage-9-y 1.0-1 1.0_1 1.0+1 5.10.0-1 5.9.16-2 5.10-arch1 | sort -V
+----
+printf '%s\n' 1.2 1.10 1.2 | sort -Vu; printf '%s\n' 2.0 10.0 | sort -rV | head -n1; printf '%s\n' 6.1 6.0.2 | sort -V -r
