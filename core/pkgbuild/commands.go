@@ -100,7 +100,7 @@ var essential = strings.Fields("array_build check_epoch check_files_exist check_
 
 func set(names string) map[string]bool {
 	result := map[string]bool{}
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		result[name] = true
 	}
 	return result

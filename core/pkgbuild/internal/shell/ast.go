@@ -31,7 +31,7 @@ type heredoc struct {
 }
 
 // command is any node of the tree.
-type command interface{}
+type command any
 
 type simple struct {
 	assigns   []arg

@@ -14,6 +14,7 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -167,17 +168,11 @@ func (sh *Shell) fork() *Shell {
 	}
 	sh.charge(100 + 8*len(sh.scopes[0]) + len(sh.functions))
 	sub.functions = make(map[string]*function, len(sh.functions))
-	for name, f := range sh.functions {
-		sub.functions[name] = f
-	}
+	maps.Copy(sub.functions, sh.functions)
 	sub.options = make(map[string]bool, len(sh.options))
-	for name, on := range sh.options {
-		sub.options[name] = on
-	}
+	maps.Copy(sub.options, sh.options)
 	sub.flags = make(map[byte]bool, len(sh.flags))
-	for name, on := range sh.flags {
-		sub.flags[name] = on
-	}
+	maps.Copy(sub.flags, sh.flags)
 	sub.subshell = true
 	sub.flow = flow{}
 	return &sub

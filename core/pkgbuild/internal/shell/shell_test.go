@@ -31,7 +31,7 @@ func TestAgainstBash(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, snippet := range strings.Split(string(data), "\n----\n") {
+		for snippet := range strings.SplitSeq(string(data), "\n----\n") {
 			t.Run(filepath.Base(file), func(t *testing.T) {
 				script := filepath.Join(t.TempDir(), "script")
 				want := runBash(t, bash, dir, script, snippet)

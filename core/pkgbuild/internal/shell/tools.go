@@ -222,7 +222,7 @@ func rev(t *toolRun) (int, error) {
 func ranges(text string) (func(n int) bool, bool) {
 	type span struct{ from, to int }
 	var spans []span
-	for _, part := range strings.Split(text, ",") {
+	for part := range strings.SplitSeq(text, ",") {
 		from, to, isRange := strings.Cut(part, "-")
 		s := span{1, 1 << 30}
 		var err1, err2 error
