@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-const rounds = 40
+const rounds = 20
 
 // write opens the file anew now and then, as commands do, and works in it.
 func write(path, name string) error {
