@@ -149,21 +149,7 @@ func New(config Config) (*Server, error) {
 	if config.Store == nil || config.Version == "" {
 		return nil, errors.New("httpserver: store and version are required")
 	}
-	if config.Log == nil {
-		config.Log = slog.New(slog.DiscardHandler)
-	}
-	if config.Auth.MaxAge <= 0 {
-		config.Auth.MaxAge = 7 * 24 * time.Hour
-	}
-	if config.WorkerLive <= 0 {
-		config.WorkerLive = time.Minute
-	}
-	if config.EventBuffer <= 0 {
-		config.EventBuffer = 1024
-	}
-	config.Repositories = slices.SortedFunc(slices.Values(config.Repositories), func(a, b Repository) int {
-		return strings.Compare(sortKey(a.ID), sortKey(b.ID))
-	})
+	config = config.withDefaults()
 	s := &Server{
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(),
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
@@ -189,6 +175,26 @@ func New(config Config) (*Server, error) {
 	}
 	s.addRoutes()
 	return s, nil
+}
+
+// withDefaults fills in what was left out, and orders the repositories.
+func (config Config) withDefaults() Config {
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	if config.Auth.MaxAge <= 0 {
+		config.Auth.MaxAge = 7 * 24 * time.Hour
+	}
+	if config.WorkerLive <= 0 {
+		config.WorkerLive = time.Minute
+	}
+	if config.EventBuffer <= 0 {
+		config.EventBuffer = 1024
+	}
+	config.Repositories = slices.SortedFunc(slices.Values(config.Repositories), func(a, b Repository) int {
+		return strings.Compare(sortKey(a.ID), sortKey(b.ID))
+	})
+	return config
 }
 
 // Replace makes the server answer by another configuration from now on.

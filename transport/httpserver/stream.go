@@ -43,6 +43,15 @@ func (s *Server) eventStream(c *call) error {
 	if c.Method == http.MethodHead {
 		return nil
 	}
+	return s.follow(c, notices, func(n store.Notice) bool {
+		return n.Repository == repository.ID && (len(kinds) == 0 || slices.Contains(kinds, n.Event.Event)) &&
+			(object == "" || object == n.Object)
+	})
+}
+
+// follow sends the notices that are wanted until the reader goes away or falls
+// too far behind, or the server stops.
+func (s *Server) follow(c *call, notices <-chan store.Notice, wanted func(store.Notice) bool) error {
 	flush := http.NewResponseController(c.w)
 	silence := time.NewTicker(keepAlive)
 	defer silence.Stop()
@@ -51,17 +60,15 @@ func (s *Server) eventStream(c *call) error {
 		if err := flush.Flush(); err != nil {
 			return aborted(err)
 		}
+		var err error
 		select {
 		case n, open := <-notices:
-			if !open {
-				return nil // the reader is too slow, or the store closes
+			switch {
+			case !open:
+				return nil
+			case wanted(n):
+				err = sendEvent(c.w, n.Event)
 			}
-			wanted := n.Repository == repository.ID && (len(kinds) == 0 || slices.Contains(kinds, n.Event.Event)) &&
-				(object == "" || object == n.Object)
-			if !wanted {
-				continue
-			}
-			err = sendEvent(c.w, n.Event)
 		case <-silence.C:
 			_, err = io.WriteString(c.w, ":\n\n")
 		case <-c.Context().Done():
