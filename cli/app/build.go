@@ -137,7 +137,11 @@ func (r *buildRun) one(ctx context.Context, graph *tree.Graph, base string, fail
 		}
 	}
 	begin := time.Now()
-	files, err := r.runner.build(ctx, r.job(source))
+	var files []string
+	job, err := r.job(ctx, source)
+	if err == nil {
+		files, err = r.runner.build(ctx, job)
+	}
 	line.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -208,10 +212,18 @@ func (r *buildRun) keep(base string, files []string) (kept []string, version str
 }
 
 // job returns the job of a base: what it needs comes from this run, else from
-// the repository.
-func (r *buildRun) job(s *buildSource) build.Job {
-	return build.Job{
-		ID: s.leaf.Base, Base: s.leaf.Base, Architecture: r.architecture, Source: s.dir,
-		Dependencies: build.Needed(s.needs, append(r.built[:len(r.built):len(r.built)], r.offers...)),
+// the repository, else from the master's.
+func (r *buildRun) job(ctx context.Context, s *buildSource) (build.Job, error) {
+	job := build.Job{ID: s.leaf.Base, Base: s.leaf.Base, Architecture: r.architecture, Source: s.dir}
+	for _, offer := range build.Needed(s.needs, append(r.built[:len(r.built):len(r.built)], r.offers...)) {
+		if offer.Path == "" {
+			path, err := r.upstream.File(ctx, offer.Package)
+			if err != nil {
+				return job, fmt.Errorf("fetching %s, which %s needs: %w", offer.Name, s.leaf.Base, err)
+			}
+			offer.Path = path
+		}
+		job.Dependencies = append(job.Dependencies, offer.Path)
 	}
+	return job, nil
 }

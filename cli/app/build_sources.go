@@ -18,6 +18,7 @@ import (
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/tree"
+	"ahriman/transport/httpclient"
 )
 
 // buildRun is one run of the build command.
@@ -35,7 +36,8 @@ type buildRun struct {
 	outcome      *Outcome
 	sources      map[string]*buildSource // by base
 	built        []build.Offer
-	offers       []build.Offer // of the repository
+	offers       []build.Offer        // of the repository, and of build.server
+	upstream     *httpclient.Upstream // nil without build.server
 }
 
 // buildSource is one base to build.
@@ -77,6 +79,9 @@ func (r *buildRun) open(ctx context.Context) error {
 	}
 	if r.offers, err = publishedOffers(r.settings); err == nil {
 		r.store, err = existingStore(ctx, r.settings)
+	}
+	if err == nil {
+		err = r.openUpstream(ctx)
 	}
 	if err != nil {
 		return errors.Join(err, r.close())
@@ -192,16 +197,38 @@ func publishedOffers(s *config.Settings) ([]build.Offer, error) {
 	for i := range found {
 		path := filepath.Join(dir, filepath.Base(found[i].FileName))
 		if _, err := os.Stat(path); err == nil {
-			offers = append(offers, build.Offer{Info: found[i].Info, Path: path})
+			offers = append(offers, build.Offer{Package: found[i], Path: path})
 		}
 	}
 	return offers, nil
 }
 
+// openUpstream offers what the master's repository has, where build.server names
+// it. Its files are fetched once a build needs them.
+func (r *buildRun) openUpstream(ctx context.Context) error {
+	server := r.settings.Build.Server
+	if server == "" || r.command.DryRun {
+		return nil
+	}
+	upstream, err := httpclient.NewUpstream(server, r.settings.ID, filepath.Join(r.work, "upstream"))
+	if err != nil {
+		return fmt.Errorf("reading build.server: %w", err)
+	}
+	packages, err := upstream.Packages(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the repository of build.server: %w", err)
+	}
+	for _, p := range packages {
+		r.offers = append(r.offers, build.Offer{Package: p})
+	}
+	r.upstream = upstream
+	return nil
+}
+
 // offerOf reads the metadata of a package file.
 func offerOf(path string) (build.Offer, error) {
 	info, err := alpm.ReadInfo(path)
-	return build.Offer{Info: info, Path: path}, err
+	return build.Offer{Package: alpm.Package{Info: info}, Path: path}, err
 }
 
 // collect finds, fetches and reads what is to be built.

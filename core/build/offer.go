@@ -7,19 +7,19 @@ import (
 	"ahriman/core/alpm"
 )
 
-// Offer is a package file that a build may be given: one that was built in the
-// same run, or one of the repository.
+// Offer is a package that a build may be given: one that was built in the same
+// run, or one of a repository.
 type Offer struct {
-	alpm.Info
-	Path string // of the package file
+	alpm.Package
+	Path string // of the package file; empty while it is elsewhere
 }
 
-// Needed returns the package files to build with: those that satisfy needs,
+// Needed returns the packages to build with: those that satisfy needs,
 // which are relations as a PKGBUILD has them, and all that these depend on when
 // they run. What nobody offers is the machine's own affair. Of two offers that
 // satisfy a relation the first counts, but one of that very name comes before
 // one that only provides it. The order is that of the needs.
-func Needed(needs []string, offers []Offer) []string {
+func Needed(needs []string, offers []Offer) []Offer {
 	index := map[string][]int{}
 	for i := range offers {
 		index[offers[i].Name] = append(index[offers[i].Name], i)
@@ -32,7 +32,7 @@ func Needed(needs []string, offers []Offer) []string {
 			}
 		}
 	}
-	var paths []string
+	var found []Offer
 	taken := map[int]bool{}
 	seen := map[string]bool{}
 	for queue := slices.Clone(needs); len(queue) > 0; queue = queue[1:] {
@@ -46,10 +46,10 @@ func Needed(needs []string, offers []Offer) []string {
 			continue
 		}
 		taken[i] = true
-		paths = append(paths, offers[i].Path)
+		found = append(found, offers[i])
 		queue = append(queue, offers[i].Depends...)
 	}
-	return paths
+	return found
 }
 
 // satisfying returns the number of the first offer for a relation, -1 without.

@@ -11,7 +11,7 @@ import (
 
 func TestNeeded(t *testing.T) {
 	offer := func(path, name, version string, depends, provides []string) build.Offer {
-		return build.Offer{Path: path, Info: alpm.Info{Name: name, Version: version, Depends: depends, Provides: provides}}
+		return build.Offer{Path: path, Package: alpm.Package{Info: alpm.Info{Name: name, Version: version, Depends: depends, Provides: provides}}}
 	}
 	offers := []build.Offer{
 		offer("new/lib", "lib", "2-1", []string{"base-lib"}, []string{"libx.so=2-64"}),
@@ -32,7 +32,11 @@ func TestNeeded(t *testing.T) {
 		{[]string{"libx.so=2-64", "lib>=2"}, []string{"new/lib", "base"}},
 		{[]string{"base-lib"}, []string{"base", "new/lib"}},
 	} {
-		if diff := cmp.Diff(test.want, build.Needed(test.needs, offers)); diff != "" {
+		var got []string
+		for _, offer := range build.Needed(test.needs, offers) {
+			got = append(got, offer.Path)
+		}
+		if diff := cmp.Diff(test.want, got); diff != "" {
 			t.Errorf("%s: %s", test.needs, diff)
 		}
 	}
