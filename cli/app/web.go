@@ -4,12 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"ahriman/core/config"
+	"ahriman/core/store"
 	"ahriman/transport/httpserver"
 )
 
@@ -46,12 +48,8 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer db.Close()
-	lost, err := db.RecoverJobs(ctx)
-	if err != nil {
+	if err := tidyJobs(ctx, db, logger); err != nil {
 		return err
-	}
-	for _, job := range lost {
-		logger.Warn("a job was interrupted", "id", job.ID, "kind", job.Kind, "repository", job.Repository.String())
 	}
 	jobs := newJobs(env, globals, db, logger)
 	defer jobs.Close()
@@ -77,6 +75,21 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 		}
 	}
 	return node.server.Serve(ctx, listeners...)
+}
+
+// keptJobs is how many jobs are remembered once they have ended.
+const keptJobs = 1000
+
+// tidyJobs says which jobs ended with their process, and forgets old ones.
+func tidyJobs(ctx context.Context, db *store.DB, logger *slog.Logger) error {
+	lost, err := db.RecoverJobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, job := range lost {
+		logger.Warn("a job was interrupted", "id", job.ID, "kind", job.Kind, "repository", job.Repository.String())
+	}
+	return db.TrimJobs(ctx, keptJobs)
 }
 
 // listen opens what the command line or the configuration names: TCP first.
