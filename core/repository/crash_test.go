@@ -368,7 +368,8 @@ func TestKilledAtRandom(t *testing.T) {
 	}
 	span := 3 * time.Since(start) / 2
 	killed := 0
-	for n := range count(30, 200) {
+	n := 0
+	for ; killed < count(30, 200); n++ {
 		version := strconv.Itoa(n+10) + "-1"
 		s.job.Change = repository.Change{Add: s.packages(version, "a", "b", "random"+strconv.Itoa(n%5))}
 		cmd := s.job.command(t)
@@ -393,5 +394,5 @@ func TestKilledAtRandom(t *testing.T) {
 			t.FailNow()
 		}
 	}
-	t.Logf("killed %d of %d publications, each within %s", killed, count(30, 200), span)
+	t.Logf("killed %d of %d publications, each within %s", killed, n, span)
 }
