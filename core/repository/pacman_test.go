@@ -99,6 +99,30 @@ func TestPacmanRefuses(t *testing.T) {
 	}
 }
 
+// TestDialects compares each dialect's signed entries with what the real
+// repo-add, pacman 6's, writes.
+func TestDialects(t *testing.T) {
+	_, g := signer(t)
+	dir := t.TempDir()
+	path := signedPackage(t, g, testPackage{name: "foo", version: "1-1"}, dir)
+	database := filepath.Join(t.TempDir(), "aur.db.tar.gz")
+	run(t, "repo-add", "-q", database, path)
+	theirs := readRaw(t, database)
+	for dialect, same := range map[alpm.Dialect]bool{alpm.Pacman6: true, alpm.Pacman7: false} {
+		r := open(t, repository.Options{Dialect: dialect})
+		publish(t, r, repository.Change{Add: []string{path}})
+		ours := readRaw(t, filepath.Join(r.Published(), "aur.db"))
+		if diff := cmp.Diff(theirs, ours); (diff == "") != same {
+			t.Errorf("dialect %d: %s", dialect, diff)
+		}
+	}
+}
+
+func readRaw(t *testing.T, path string) string {
+	t.Helper()
+	return run(t, "bsdtar", "-xOf", path, "foo-1-1/desc")
+}
+
 // TestSameSecond publishes and rolls back faster than pacman can tell times
 // apart: each refresh must show the last state.
 func TestSameSecond(t *testing.T) {

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
 )
 
@@ -118,6 +117,6 @@ func (r *Repository) signOne(ctx context.Context, area *staging, e *entry, dir s
 	if err := durable.Sync(file.path + ".sig"); err != nil {
 		return nil, err
 	}
-	file.pkg, err = alpm.OpenPackage(file.path)
+	file.pkg, err = r.openPackage(file.path)
 	return file, err
 }

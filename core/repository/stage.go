@@ -167,7 +167,7 @@ func (r *Repository) take(ctx context.Context, area *staging, source, name strin
 	if err := takeSignature(source+".sig", file.path+".sig"); err != nil {
 		return nil, err
 	}
-	pkg, err := alpm.OpenPackage(file.path)
+	pkg, err := r.openPackage(file.path)
 	if err != nil {
 		return nil, &FileError{source, err}
 	}
@@ -176,6 +176,15 @@ func (r *Repository) take(ctx context.Context, area *staging, source, name strin
 		return nil, &FileError{source, err}
 	}
 	return file, nil
+}
+
+// openPackage reads what the dialect needs to know of a package file.
+func (r *Repository) openPackage(path string) (*alpm.Package, error) {
+	a, err := alpm.OpenArchive(path, alpm.ReadOptions{MD5: r.options.Dialect == alpm.Pacman6})
+	if err != nil {
+		return nil, err
+	}
+	return &a.Package, nil
 }
 
 func (r *Repository) isWaiting(path string) bool {
