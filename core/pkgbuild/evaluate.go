@@ -135,7 +135,7 @@ func newMakepkg(ctx context.Context, dir string, files fs.FS, options Options) *
 }
 
 // environment names variables of the user's session, which nobody here knows.
-var environment = []string{"HOME", "USER", "LOGNAME", "PATH", "SHELL", "TERM", "LANG", "XDG_CONFIG_HOME", "SOURCE_DATE_EPOCH", "makepkg_version"}
+var environment = []string{"HOME", "USER", "LOGNAME", "PATH", "SHELL", "TERM", "LANG", "LC_ALL", "XDG_CONFIG_HOME", "SOURCE_DATE_EPOCH", "makepkg_version"}
 
 // configuration is Arch Linux's makepkg.conf for an architecture, and the
 // settings of makepkg itself.
@@ -160,7 +160,6 @@ func configuration(arch, dir string) map[string]string {
 		"DBGSRCDIR":  "/usr/src/debug",
 		"GPGKEY":     "",
 		"LIBRARY":    "/usr/share/makepkg",
-		"LC_ALL":     "C.UTF-8",
 	}
 	if arch == "x86_64" {
 		values["CFLAGS"] = "-march=x86-64 -mtune=generic " + values["CFLAGS"] + " -fcf-protection"

@@ -155,6 +155,14 @@ func TestVerdicts(t *testing.T) {
 		{"declare -a depends=(lost)", ""},
 		{"local x=1", ""},
 		{"msg 'hello %s' world; msg2 x; plain y; warning z; echo; echo text", ""},
+		{"x=${a!b}", "bad substitution"},
+		{"x=$((1 / 0))", "division by 0"},
+		{"x=${none:?missing}", "missing"},
+		{"x=$(echo ${none:?missing})\ntrue", ""},
+		{"startdir=/x", "readonly"},
+		{"package() { depends=(${a!b}); :; }", "bad substitution"},
+		{"package() { depends=($((1/0))); :; }", "division by 0"},
+		{"package() { pkgdesc='two\nlines'; :; }", ""},
 		{"pkgbase='a b'", "pkgbase contains invalid"},
 	}
 	root := publicDirectory(t)

@@ -305,7 +305,7 @@ func (a *arith) number() int64 {
 	base := int64(10)
 	if before, after, ok := strings.Cut(text, "#"); ok {
 		n, err := strconv.Atoi(before)
-		if err != nil || n < 2 || n > 64 {
+		if err != nil || n < 2 || n > 64 || before[0] == '0' {
 			a.fail("invalid arithmetic base")
 		}
 		base, text = int64(n), after

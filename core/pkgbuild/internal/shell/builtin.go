@@ -147,7 +147,10 @@ func (sh *Shell) sourceFile(args []string) {
 	if len(args) > 1 {
 		sh.params = args[1:]
 	}
+	sourced := sh.sourced
+	sh.sourced = name
 	sh.source(path.Clean(strings.TrimPrefix(name, sh.config.Dir+"/")), text)
+	sh.sourced = sourced
 	if len(args) > 1 {
 		sh.params = params
 	}

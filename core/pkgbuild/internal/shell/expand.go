@@ -408,14 +408,20 @@ func (sh *Shell) isolated(sub *Shell, run func()) *Unknown {
 	return err
 }
 
-// protectUnknown runs f and catches only what needs evaluation.
+// protectUnknown runs f in a subshell and catches what needs evaluation. An
+// error that ends a shell ends only this one, with status 1.
 func (sh *Shell) protectUnknown(f func()) (unknown *Unknown) {
 	defer func() {
 		r := recover()
 		if r == nil {
 			return
 		}
-		if s, ok := r.(stop); ok && errors.As(s.err, &unknown) {
+		s, ok := r.(stop)
+		if ok && errors.As(s.err, &unknown) {
+			return
+		}
+		if _, fatal := s.err.(*Fatal); ok && fatal {
+			sh.setStatus(1)
 			return
 		}
 		panic(r)

@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,7 +264,7 @@ func (sh *Shell) dynamic(name string) *variable {
 func (sh *Shell) callStack(name string) *variable {
 	v := &variable{kind: indexed, set: true}
 	if name == "BASH_SOURCE" {
-		v.setElement(0, sh.config.Dir+"/"+sh.file)
+		v.setElement(0, cmp.Or(sh.sourced, sh.config.Dir+"/"+sh.config.File))
 		return v
 	}
 	for i := len(sh.calls) - 1; i >= 0; i-- {

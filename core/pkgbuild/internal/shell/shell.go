@@ -135,6 +135,7 @@ type Shell struct {
 	flow      flow
 	loops     int
 	file      string
+	sourced   string // the name that the file being sourced was asked by
 	line      int
 	dir       string // below the root, "." at first
 	stdin     *input
@@ -151,7 +152,7 @@ func New(ctx context.Context, config *Config) *Shell {
 		config: config, budget: &budget{ctx: ctx, deadline: time.Now().Add(config.Timeout)}, unknowns: new([]*Unknown), virtuals: new([]string),
 		scopes: []scope{{}}, functions: map[string]*function{}, builtins: builtins(), tools: tools(),
 		options: map[string]bool{"patsub_replacement": true, "sourcepath": true}, flags: map[byte]bool{'B': true, 'h': true},
-		name: "makepkg", file: config.File, dir: ".",
+		name: "/usr/bin/makepkg", file: config.File, dir: ".",
 		stdin: &input{}, stdout: &output{limit: maxOutput}, stderr: &output{},
 	}
 }

@@ -146,3 +146,39 @@ time -p : 2>/dev/null; echo a & wait; echo done; trap - EXIT; umask 022; ulimit 
 IFS='，'; a=(x y z); echo "${a[*]}版本"; s='p，q'; for w in $s; do echo "<$w>"; done
 ----
 IFS=; a='x y'; for w in $a; do echo "<$w>"; done; set -- a b; echo "$*"; IFS=$'\n'; x=$'a b\nc'; for w in $x; do echo "<$w>"; done
+----
+a=("x" "y z"); for i in "${!a[@]}"; do echo "$i=${a[i]}"; done; b=("${a[@]/#/--with-}"); printf '[%s]' "${b[@]}"; c=${a[@]}; echo "$c"; d="${a[*]/ /_}"; echo "$d"; [[ " ${a[*]} " == *" x "* ]] && echo in
+----
+x=; (echo "${x:?}" ; echo unreachable); echo $?
+----
+f() { echo "${1:?need arg}"; echo after; }; (f) 2>/dev/null; echo $?
+----
+v=1.2; echo "${v/./}${v//[.]/-}" "${v%%[^0-9]*}" "${v##*[!0-9]}" "${v/%2/3}" "${v/#1/9}" "${v#?}" "${v%?}" "${v:${#v}-1}" "${v: -1:1}"
+----
+x="a/b/c"; echo "${x/\//_}" "${x//\//_}" "${x%%/*}" "${x//[\/]/-}" "${x/b\/c/z}"; y='$HOME'; echo "${y}" "${y/\$/D}"; z='a*b'; echo "${z/\*/S}" "${z//[*]/T}" "${z%%'*'*}"
+----
+i=5; echo $((i+=2)) $i $(( i > 3 && i < 10 )) $(( (i<<2) | 1 )) $((i--)) $((--i)) $((i,i+1)) "$((1 ? 2 : 3))" $(( 08#7 + 1 )) 2>/dev/null
+----
+n=3; while ((n-->0)); do printf '%d ' $n; done; echo; for x in $(seq 1 3); do printf '%s,' $((x*x)); done; echo; printf '%s\n' {01..03}{a,b} | sed 's/^/x/' | tr '\n' ' '
+----
+case abc in a?c) echo q;; esac; case a.b in *.*) echo dot;; esac; case x86_64 in i?86|x86_64) echo x86;; esac; case "a b" in "a b") echo sp;; esac; x='a*'; case abc in $x) echo unq;; esac; case abc in "$x") echo q;; *) echo noq;; esac
+----
+if [[ -z ${FOO+x} ]]; then echo unset; fi; if [ -z "${FOO}" -o "$FOO" = 1 ]; then echo o; fi; [[ x ]] && [[ ! "" ]] && echo ok; [ x = x -a ! y = z ] && echo fine; [ ! "$FOO" ] && echo nofoo; [[ 10 -gt 9 && 010 -eq 8 ]] && echo octal; [ 010 -eq 10 ] && echo decimal
+----
+declare -A o=([b]=1); o[c]+=x; o[b]+=y; echo "${o[b]} ${o[c]}"; declare -a l=([3]=d); l+=(e); echo "${!l[@]}"; unset l[3]; echo "${!l[@]}"; l=("${l[@]}"); echo "${!l[@]}"; s=(${o[b]} "${o[c]}"); echo ${#s[@]}
+----
+x=$'a\nb\n\n'; y=$(printf '%s' "$x"); echo "[$y]"; echo "$(echo 'a"b')" "$(echo "in \"quotes\"")" "`echo "back \"ticks\""`" "$(echo $(echo "a  b"))"
+----
+f() { echo "$@" | while read -r a b; do echo "$b $a"; done; }; f 1 2; g() { local IFS=,; echo "$*"; }; g x y z; h() ( x=sub; echo $x ); h; echo "${x-none}"; k() { return $(($1 % 2)); }; k 3 || echo odd
+----
+source ./c.sh; echo "${BASH_SOURCE[0]##*/}" "${FUNCNAME[0]}"; t() { echo "${FUNCNAME[0]} ${FUNCNAME[1]}"; }; t
+----
+echo "a${x:+b}c" 'single'"double"unquoted$'ansi' a{b,"c d"}e; echo "$(( $(echo 3) + ${y:-4} ))" "${z:-$((1+1))}" ${w:=$(echo w)}; echo $w "${#w}" "${v:=${w}v}" $v
+----
+a=(1 2 3 4 5); echo "${a[@]:1:3}" "${a[@]: -2}" "${a[@]:2}" "${a[@]::1}"; set -- "${a[@]}"; echo "${@:2:2}" "${@: -1}" "${@:1}" "$#" "${!#}"; a=("${a[@]:1}"); echo "${a[0]}"; unset 'a[-1]'; echo "${a[@]}"
+----
+x='foo bar'; y=(${x/ /,}); echo "${y[0]}"; IFS=', ' read -r -a z <<< 'a, b,c'; echo "${#z[@]} ${z[1]}"; IFS=$'\n' read -r -d '' -a w <<< $'l 1\nl 2'; echo "${w[1]}"; while IFS=: read -r p q; do echo "$q"; done <<< $'1:2\n3:4:5'
+----
+pkgver=1.2.3.r4.gabc; echo "${pkgver%%.r*}" "${pkgver##*.g}" "${pkgver//.r*/}" "${pkgver%.r*}"; t=${pkgver#*.}; echo "${t%%.*}"; printf -v v '%s.%02d' 1 5; echo $v; echo ${pkgver//./ } | wc -w; : $((c=1)) $((c+=1)); echo $c
+----
+printf '%s %s\n' a b c; printf '%d%%\n' 5; printf '%-6s|%6.2s|\n' ab cdef; printf '\x41\101\n'; printf '%b' 'x\ny\n'; printf "%s\n" "$(printf '%x' 255)" ; printf '%3d|%-3d|%+d\n' 5 5 5; printf '%s' '' ; printf '%c%c\n' foo bar; printf '%i\n' -3; printf -- '-x\n'; printf '%5s%%\n' é
