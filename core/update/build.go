@@ -66,6 +66,7 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 			}
 			if needs := d.needing(failed); len(needs) > 0 {
 				r.skip(ctx, d, needs)
+				r.dequeue(ctx, d.request)
 				d.markFailed(failed)
 				continue
 			}

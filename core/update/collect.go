@@ -164,18 +164,15 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 		return nil
 	}
 	have := published[record.Package.Base]
-	if alpm.Vercmp(info.Version(), have) <= 0 {
-		return nil
+	if have == "" || alpm.Vercmp(info.Version(), have) <= 0 {
+		return nil // what was never published is built when someone asks for it
 	}
 	d, err := r.prepare(ctx, record.Package, nil)
 	if err != nil {
 		r.fail(ctx, record.Package, err)
 		return nil
 	}
-	d.reason = "never published"
-	if have != "" {
-		d.reason = fmt.Sprintf("newer than the published %s", have)
-	}
+	d.reason = fmt.Sprintf("newer than the published %s", have)
 	return d
 }
 
