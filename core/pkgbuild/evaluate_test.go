@@ -160,8 +160,10 @@ func TestVerdicts(t *testing.T) {
 		{"x=${none:?missing}", "missing"},
 		{"x=$(echo ${none:?missing})\ntrue", ""},
 		{"startdir=/x", "readonly"},
-		{"package() { depends=(${a!b}); :; }", "bad substitution"},
-		{"package() { depends=($((1/0))); :; }", "division by 0"},
+		{"package() { depends=(${a!b}); :; }", ""},
+		{"package() { depends=($((1/0))); pkgdesc=${none:-x}; :; }", ""},
+		{"package() { pkgdesc=${none:?missing}; :; }", "missing"},
+		{"f() { local pkgver=2; x=${a!b}; pkgrel=2; }\nf; pkgrel=3\nurl=$pkgver", ""},
 		{"package() { pkgdesc='two\nlines'; :; }", ""},
 		{"pkgbase='a b'", "pkgbase contains invalid"},
 	}

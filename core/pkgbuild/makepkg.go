@@ -63,6 +63,8 @@ func (m *makepkg) source(script string) error {
 	switch {
 	case m.sh.Exited():
 		return &LintError{[]Finding{{File: "PKGBUILD", Message: "calls exit"}}}
+	case known && status != 0 && m.sh.Err() != nil:
+		return m.sh.Err()
 	case known && status != 0:
 		return &LintError{[]Finding{{File: "PKGBUILD", Message: "its last command fails, so makepkg cannot source it"}}}
 	case m.sh.Flag('u') || m.sh.Flag('e') || m.sh.Flag('n') || m.sh.Flag('f'):

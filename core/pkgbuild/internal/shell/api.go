@@ -23,6 +23,15 @@ func (sh *Shell) Eval(text string) error {
 // not known.
 func (sh *Shell) Status() (status int, ok bool) { return sh.status, sh.doubt == nil }
 
+// Err returns the error that ended a line last, nil when there was none: the
+// reason for a status that is not 0.
+func (sh *Shell) Err() error {
+	if sh.lastFatal == nil {
+		return nil
+	}
+	return sh.lastFatal
+}
+
 // Exited reports whether the script called exit.
 func (sh *Shell) Exited() bool { return sh.flow.kind == flowExit }
 

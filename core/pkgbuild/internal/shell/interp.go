@@ -42,7 +42,7 @@ func (sh *Shell) runLines(p *parser) {
 		if sh.flags['n'] {
 			continue
 		}
-		if sh.list(l); sh.flow.kind != flowNone {
+		if sh.lineOrFatal(l); sh.flow.kind != flowNone {
 			return
 		}
 	}
@@ -64,8 +64,33 @@ func (sh *Shell) eval(text string) {
 		if l == nil {
 			return
 		}
-		sh.list(l)
+		sh.lineOrFatal(l)
 	}
+}
+
+// lineOrFatal runs one line of a file or eval. An error that bash calls fatal, such
+// as a bad substitution, ends the line and what it called, not the script.
+func (sh *Shell) lineOrFatal(l *list) {
+	saved, calls := *sh, sh.budget.calls
+	scopes := len(sh.scopes)
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		s, ok := r.(stop)
+		fatal, isFatal := s.err.(*Fatal)
+		if !ok || !isFatal || fatal.exits || sh.subshell {
+			panic(r)
+		}
+		sh.scopes = sh.scopes[:scopes]
+		sh.params, sh.calls, sh.loops, sh.guarded, sh.evalDepth = saved.params, saved.calls, saved.loops, saved.guarded, saved.evalDepth
+		sh.file, sh.sourced, sh.stdin, sh.stdout, sh.stderr = saved.file, saved.sourced, saved.stdin, saved.stdout, saved.stderr
+		sh.budget.calls, sh.flow = calls, flow{}
+		sh.setStatus(1)
+		sh.lastFatal = fatal
+	}()
+	sh.list(l)
 }
 
 // parseNext is next with a syntax error as false.

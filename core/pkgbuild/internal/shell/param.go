@@ -113,7 +113,7 @@ func (sh *Shell) expandParameter(e *expansion, text string, double bool) {
 	switch p.op {
 	case "":
 		if !set && sh.flags['u'] && !p.list() {
-			sh.fatal(p.name + ": unbound variable")
+			panic(stop{&Fatal{sh.file, sh.line, p.name + ": unbound variable", true}})
 		}
 	case ":-", "-", ":=", "=", ":?", "?", ":+", "+":
 		if sh.alternative(e, p, values, set, double) {
@@ -227,7 +227,14 @@ func (sh *Shell) elementValue(v *variable, p *parameter) (string, bool) {
 	}
 	index := 0
 	if p.hasSubscript {
-		index = sh.index(v, p.subscript)
+		n := sh.arithmetic(sh.expandString(p.subscript))
+		if n < 0 {
+			n += int64(v.next())
+		}
+		if n < 0 || n > maxElements*64 {
+			return "", false // bash complains and goes on
+		}
+		index = int(n)
 	}
 	return v.element(index)
 }
@@ -371,7 +378,7 @@ func (sh *Shell) alternative(e *expansion, p *parameter, values []string, set, d
 		}
 	case '?':
 		if !use {
-			sh.fatal(p.name + ": " + sh.expandOperand(p.word, double))
+			panic(stop{&Fatal{sh.file, sh.line, p.name + ": " + sh.expandOperand(p.word, double), true}})
 		}
 	}
 	return !use

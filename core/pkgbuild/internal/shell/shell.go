@@ -52,11 +52,13 @@ func (e *Unknown) Error() string {
 	return fmt.Sprintf("%s:%d: needs evaluation: %s", e.File, e.Line, e.What)
 }
 
-// Fatal is an error that ends a bash script, such as a bad substitution.
+// Fatal is an error that ends what bash runs: the script, after ${name:?} of
+// an unset name, or else the line at hand, such as a bad substitution.
 type Fatal struct {
 	File    string
 	Line    int
 	Message string
+	exits   bool // ends the script
 }
 
 func (e *Fatal) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
@@ -144,6 +146,7 @@ type Shell struct {
 	subshell  bool
 	guarded   int // within a condition, where errexit does not count
 	evalDepth int
+	lastFatal *Fatal // the last one that ended a line
 }
 
 // New returns a shell whose run ends with ctx.
@@ -217,7 +220,7 @@ type stop struct{ err error }
 
 func (sh *Shell) exceeded(what string) { panic(stop{&Exceeded{sh.file, sh.line, what}}) }
 
-func (sh *Shell) fatal(message string) { panic(stop{&Fatal{sh.file, sh.line, message}}) }
+func (sh *Shell) fatal(message string) { panic(stop{&Fatal{sh.file, sh.line, message, false}}) }
 
 func (sh *Shell) needs(what string) { panic(stop{&Unknown{sh.file, sh.line, what}}) }
 

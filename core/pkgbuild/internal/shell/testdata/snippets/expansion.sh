@@ -182,3 +182,9 @@ x='foo bar'; y=(${x/ /,}); echo "${y[0]}"; IFS=', ' read -r -a z <<< 'a, b,c'; e
 pkgver=1.2.3.r4.gabc; echo "${pkgver%%.r*}" "${pkgver##*.g}" "${pkgver//.r*/}" "${pkgver%.r*}"; t=${pkgver#*.}; echo "${t%%.*}"; printf -v v '%s.%02d' 1 5; echo $v; echo ${pkgver//./ } | wc -w; : $((c=1)) $((c+=1)); echo $c
 ----
 printf '%s %s\n' a b c; printf '%d%%\n' 5; printf '%-6s|%6.2s|\n' ab cdef; printf '\x41\101\n'; printf '%b' 'x\ny\n'; printf "%s\n" "$(printf '%x' 255)" ; printf '%3d|%-3d|%+d\n' 5 5 5; printf '%s' '' ; printf '%c%c\n' foo bar; printf '%i\n' -3; printf -- '-x\n'; printf '%5s%%\n' é
+----
+f() { local v=in; echo $((1/0)); echo same; }; v=out; f; echo rest
+echo "next line $v $?"
+eval 'echo ${a!b}; echo no'; echo "after eval $?"
+a=(1); echo "[${a[-5]}]"; echo still
+(echo ${a!b}; echo no); echo $?
