@@ -16,7 +16,6 @@ import (
 	"ahriman/core/store"
 	"ahriman/core/trigger"
 	"ahriman/core/update"
-	"ahriman/sign"
 	"ahriman/transport/httpclient"
 
 	"github.com/google/uuid"
@@ -31,7 +30,6 @@ type node struct {
 	store      *store.DB
 	repository *repository.Repository
 	sources    *source.Fetcher
-	signer     *sign.GPG    // nil: nothing is signed
 	master     *master      // nil: this node is its own master
 	runner     *build.Local // nil until something is built
 	logger     *slog.Logger
@@ -63,11 +61,8 @@ func (g *Globals) nodeWith(env *Env, s *config.Settings, db *store.DB) (*node, e
 	n := &node{env: env, globals: g, settings: s, store: db, logger: logger, reports: env.Stdout, close: []func() error{sink.Close}}
 	n.sources = source.New(fetcherConfig(s))
 	var databases repository.Signer
-	if s.Sign.Packages() || s.Sign.Database() {
-		n.signer = sign.NewGPG(sign.Config{Key: s.Sign.Key, Home: env.Getenv("GNUPGHOME")})
-		if s.Sign.Database() {
-			databases = n.signer
-		}
+	if s.Sign.Database() {
+		databases = newGPG(env, s.Sign.Key)
 	}
 	if n.repository, err = g.openRepository(s, databases); err != nil {
 		return nil, err
@@ -140,9 +135,13 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 	if n.master != nil {
 		c.Observers = append(c.Observers, n.master.Observer(c.Process))
 	}
-	if n.signer != nil && n.settings.Sign.Packages() {
+	if n.settings.Sign.Packages() {
+		keys := &signingKeys{env: n.env, globals: n.globals, settings: n.settings}
 		c.SignPackage = func(ctx context.Context, path string) error {
-			_, err := n.signer.SignFile(ctx, path)
+			key, err := keys.forFile(path)
+			if err == nil {
+				_, err = key.SignFile(ctx, path)
+			}
 			return err
 		}
 	}

@@ -128,7 +128,7 @@ func (r *run) requested(ctx context.Context, q store.Request, published map[stri
 		return nil
 	}
 	d.reason, d.packager, d.request = "requested", q.Packager, q.ID
-	version := published[d.pkg.Base]
+	version := r.taken(d.pkg, published[d.pkg.Base])
 	if version == "" || alpm.Vercmp(d.pkg.Version, version) > 0 {
 		return d
 	}
@@ -146,8 +146,29 @@ func (r *run) requested(ctx context.Context, q store.Request, published map[stri
 		r.leave(ctx, d, q.ID, "")
 		return nil
 	}
-	d.reason = fmt.Sprintf("requested; %s is published, pkgrel raised", version)
+	d.reason = fmt.Sprintf("requested; %s is taken, pkgrel raised", version)
 	return d
+}
+
+// taken returns the version that a base must exceed: the published one; or, of
+// a base that was removed, the newest release of the same version in the pool,
+// whose file names cannot be had again.
+func (r *run) taken(p source.Package, published string) string {
+	if published != "" {
+		return published
+	}
+	entries, err := os.ReadDir(filepath.Dir(r.Repository.PoolPath(p.Base, "any")))
+	if err != nil {
+		return ""
+	}
+	newest := ""
+	for _, entry := range entries {
+		_, version, _, _, err := alpm.ParseFileName(entry.Name())
+		if err == nil && sameUpstream(version, p.Version) && (newest == "" || alpm.Vercmp(version, newest) > 0) {
+			newest = version
+		}
+	}
+	return newest
 }
 
 // newer lays out a local base when its PKGBUILD has a newer version than the
