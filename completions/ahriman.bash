@@ -23,6 +23,26 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' files*'
 		;;
+	patch-add)
+		flags+=' '
+		values+=' '
+		arguments+=' packages none files'
+		;;
+	patch-list)
+		flags+=' -e --exit-code -v --variable --json'
+		values+=' -v=none --variable=none'
+		arguments+=' packages'
+		;;
+	patch-remove)
+		flags+=' -v --variable'
+		values+=' -v=none --variable=none'
+		arguments+=' packages'
+		;;
+	patch-set-add)
+		flags+=' -t --track'
+		values+=' -t=none --track=none'
+		arguments+=' directories'
+		;;
 	vercmp)
 		flags+=' --json'
 		values+=' '
@@ -158,7 +178,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status package-info vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='package-add add package-update package-remove remove package-status status package-info patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status package-info vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'package-add add package-update package-remove remove package-status status package-info patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -84,6 +84,20 @@ complete -c ahriman -n '__ahriman_command_is package-info' -l mtree -d 'print th
 complete -c ahriman -n '__ahriman_command_is package-info' -l md5 -d 'compute the file\'s MD5 too'
 complete -c ahriman -n '__ahriman_command_is package-info' -l json -d 'print one object a line, with files and build environment'
 complete -c ahriman -n '__ahriman_command_is package-info' -F
+complete -c ahriman -n __ahriman_no_command -a 'patch-add' -d 'set a variable or function of a PKGBUILD in every build'
+complete -c ahriman -n '__ahriman_command_is patch-add' -a '(__ahriman_names packages)'
+complete -c ahriman -n '__ahriman_command_is patch-add' -F
+complete -c ahriman -n __ahriman_no_command -a 'patch-list' -d 'list patches of a package'
+complete -c ahriman -n '__ahriman_command_is patch-list' -s e -l exit-code -d 'exit 4 when there are none'
+complete -c ahriman -n '__ahriman_command_is patch-list' -s v -l variable -x -d 'only patches of this variable or function; may be repeated'
+complete -c ahriman -n '__ahriman_command_is patch-list' -l json -d 'print one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is patch-list' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'patch-remove' -d 'remove patches of a package'
+complete -c ahriman -n '__ahriman_command_is patch-remove' -s v -l variable -x -d 'only the patch of this variable or function; may be repeated'
+complete -c ahriman -n '__ahriman_command_is patch-remove' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'patch-set-add' -d 'keep the changes of a git checkout as the diff of a package'
+complete -c ahriman -n '__ahriman_command_is patch-set-add' -s t -l track -x -d 'pattern of files to take that git does not know, *.diff and *.patch when none is named; may be repeated'
+complete -c ahriman -n '__ahriman_command_is patch-set-add' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'vercmp' -d 'compare package versions'
 complete -c ahriman -n '__ahriman_command_is vercmp' -l json -d 'print one object a line: a, b, result'
 complete -c ahriman -n __ahriman_no_command -a 'repo-export' -d 'copy the repository to a directory, for other tools'

@@ -16,6 +16,10 @@ type Grammar struct {
 	PackageRemove packageRemove `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
 	PackageStatus packageStatus `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`
 	PackageInfo   packageInfo   `cmd:"" name:"package-info" group:"package" unsafe:"" help:"print what package files say about themselves"`
+	PatchAdd      patchAdd      `cmd:"" name:"patch-add" group:"package" help:"set a variable or function of a PKGBUILD in every build"`
+	PatchList     patchList     `cmd:"" name:"patch-list" group:"package" help:"list patches of a package"`
+	PatchRemove   patchRemove   `cmd:"" name:"patch-remove" group:"package" help:"remove patches of a package"`
+	PatchSetAdd   patchSetAdd   `cmd:"" name:"patch-set-add" group:"package" help:"keep the changes of a git checkout as the diff of a package"`
 	Vercmp        vercmp        `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.

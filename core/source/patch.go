@@ -26,17 +26,16 @@ var (
 // variable.
 func Apply(ctx context.Context, dir string, patches []Patch) error {
 	for _, patch := range patches {
+		line, err := patch.Line()
 		if patch.Key == nil {
-			text, ok := patch.Value.(string)
-			if !ok {
-				return errors.New("applying a patch: a diff is a text")
+			if err == nil {
+				err = applyDiff(ctx, dir, line)
 			}
-			if err := applyDiff(ctx, dir, text); err != nil {
+			if err != nil {
 				return fmt.Errorf("applying a diff: %w", err)
 			}
 			continue
 		}
-		line, err := patch.shell()
 		if err == nil {
 			err = appendLine(dir, line)
 		}
@@ -47,8 +46,16 @@ func Apply(ctx context.Context, dir string, patches []Patch) error {
 	return nil
 }
 
-// shell returns the patch as a line of a PKGBUILD.
-func (p Patch) shell() (string, error) {
+// Line returns what the patch appends to a PKGBUILD, a diff as it is. The error
+// says why it cannot be applied to any.
+func (p Patch) Line() (string, error) {
+	if p.Key == nil {
+		text, ok := p.Value.(string)
+		if !ok {
+			return "", errors.New("a diff is a text")
+		}
+		return text, nil
+	}
 	key := *p.Key
 	if functionName.MatchString(key) {
 		body, ok := p.Value.(string)
