@@ -43,7 +43,7 @@ func tools() map[string]tool {
 		"basename": basename, "dirname": dirname, "cat": cat, "tac": tac, "rev": rev, "cut": cut, "tr": translate,
 		"head": head, "tail": tail, "sort": sortLines, "uniq": uniq, "wc": wc, "seq": seq, "grep": grep, "egrep": grep, "fgrep": grep,
 		"sed": sed, "date": date, "expr": exprTool, "true": quiet(0), "false": quiet(1), "sleep": quiet(0), "sync": quiet(0),
-		"printf": viaBuiltin, "echo": viaBuiltin, "paste": paste, "tee": tee, "ls": ls,
+		"printf": viaBuiltin, "echo": viaBuiltin, "paste": paste, "tee": tee, "ls": ls, "awk": awk, "gawk": awk,
 	}
 }
 

@@ -21,3 +21,5 @@ ls sub; ls none 2>/dev/null; echo $?; sleep 0; cat none 2>/dev/null; echo $?; ca
 printf '%s\n' 1.10 1.9 1.2 v2.0 v1.10 v1.9 a-1.0.tar.gz a-1.0.1.tar.gz a-1.0-rc1.tar.gz 1.0~rc 1.0 1.0a 1.0.1 01 1 001 '' . .. .a b B 20230101-1 20230101-10 lineage-18.1-x lineage-9-y 1.0-1 1.0_1 1.0+1 5.10.0-1 5.9.16-2 5.10-arch1 | sort -V
 ----
 printf '%s\n' 1.2 1.10 1.2 | sort -Vu; printf '%s\n' 2.0 10.0 | sort -rV | head -n1; printf '%s\n' 6.1 6.0.2 | sort -V -r
+----
+echo a.b.c | awk -F. '{print $1"."$2}'; echo 'x y  z' | awk '{print $2}'; echo 3.53.4 | awk -F. '{ printf "%d%02d%02d00", $1, $2, $3 }'; echo; echo a=b | awk -F'=' '/a/ {print $2}'; printf 'a 1\nb 2\n' | awk '$1 == "b" { print $2 }'; printf 'a\nb\n' | awk 'NR==2'; echo a:b:c | awk -F: '{print $NF, $(NF-1), NF}'; echo Ab | awk '{print toupper($1) tolower($0)}'; printf '1\n2\n' | awk '{print; exit}'; echo v08.09 | awk -F'[v.]' '{printf "%d-%d\n", $2, $3}'; awk '!/two/' b.txt; awk -F= '$1 ~ /^b/ {print $2}' a.txt; echo a | awk -v x=3 '{print x $1}'
