@@ -23,6 +23,46 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' files*'
 		;;
+	package-changes)
+		flags+=' -e --exit-code'
+		values+=' '
+		arguments+=' packages'
+		;;
+	package-changes-remove)
+		flags+=' '
+		values+=' '
+		arguments+=' packages'
+		;;
+	package-hold)
+		flags+=' '
+		values+=' '
+		arguments+=' packages*'
+		;;
+	package-pkgbuild)
+		flags+=' -e --exit-code'
+		values+=' '
+		arguments+=' packages'
+		;;
+	package-pkgbuild-remove)
+		flags+=' '
+		values+=' '
+		arguments+=' packages'
+		;;
+	package-status-remove)
+		flags+=' '
+		values+=' '
+		arguments+=' packages*'
+		;;
+	package-status-update | status-update)
+		flags+=' -s --status'
+		values+=' -s=enum:unknown,pending,building,failed,success --status=enum:unknown,pending,building,failed,success'
+		arguments+=' packages*'
+		;;
+	package-unhold)
+		flags+=' '
+		values+=' '
+		arguments+=' packages*'
+		;;
 	patch-add)
 		flags+=' '
 		values+=' '
@@ -62,6 +102,11 @@ __ahriman_command() {
 		flags+=' --list --dry-run --json'
 		values+=' '
 		arguments+=' none'
+		;;
+	repo-status-update)
+		flags+=' -s --status'
+		values+=' -s=enum:unknown,pending,building,failed,success --status=enum:unknown,pending,building,failed,success'
+		arguments+=' '
 		;;
 	repo-update | update)
 		flags+=' --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
@@ -178,7 +223,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status package-info patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

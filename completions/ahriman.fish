@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status package-info patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -84,6 +84,26 @@ complete -c ahriman -n '__ahriman_command_is package-info' -l mtree -d 'print th
 complete -c ahriman -n '__ahriman_command_is package-info' -l md5 -d 'compute the file\'s MD5 too'
 complete -c ahriman -n '__ahriman_command_is package-info' -l json -d 'print one object a line, with files and build environment'
 complete -c ahriman -n '__ahriman_command_is package-info' -F
+complete -c ahriman -n __ahriman_no_command -a 'package-changes' -d 'show what the source of a package has become'
+complete -c ahriman -n '__ahriman_command_is package-changes' -s e -l exit-code -d 'exit 4 when there is nothing to show'
+complete -c ahriman -n '__ahriman_command_is package-changes' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-changes-remove' -d 'forget what package-changes shows'
+complete -c ahriman -n '__ahriman_command_is package-changes-remove' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-hold' -d 'keep packages as they are when their sources get newer'
+complete -c ahriman -n '__ahriman_command_is package-hold' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-pkgbuild' -d 'show the PKGBUILD that a package was built from'
+complete -c ahriman -n '__ahriman_command_is package-pkgbuild' -s e -l exit-code -d 'exit 4 when there is nothing to show'
+complete -c ahriman -n '__ahriman_command_is package-pkgbuild' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-pkgbuild-remove' -d 'forget what package-pkgbuild shows'
+complete -c ahriman -n '__ahriman_command_is package-pkgbuild-remove' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-status-remove' -d 'forget packages, and leave the repository alone'
+complete -c ahriman -n '__ahriman_command_is package-status-remove' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-status-update' -d 'set the status of packages'
+complete -c ahriman -n __ahriman_no_command -a 'status-update' -d 'set the status of packages'
+complete -c ahriman -n '__ahriman_command_is package-status-update status-update' -s s -l status -x -a 'unknown pending building failed success' -d 'new status: unknown,pending,building,failed,success (default success)'
+complete -c ahriman -n '__ahriman_command_is package-status-update status-update' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-unhold' -d 'let updates have packages again'
+complete -c ahriman -n '__ahriman_command_is package-unhold' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'patch-add' -d 'set a variable or function of a PKGBUILD in every build'
 complete -c ahriman -n '__ahriman_command_is patch-add' -a '(__ahriman_names packages)'
 complete -c ahriman -n '__ahriman_command_is patch-add' -F
@@ -109,6 +129,8 @@ complete -c ahriman -n __ahriman_no_command -a 'repo-rollback' -d 'go back to an
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l list -d 'print the generations that are kept, and what each changed'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l dry-run -d 'print what would change and change nothing'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'repo-status-update' -d 'set the status of the service'
+complete -c ahriman -n '__ahriman_command_is repo-status-update' -s s -l status -x -a 'unknown pending building failed success' -d 'new status: unknown,pending,building,failed,success (default success)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-update' -d 'publish what waits, build what is due'
 complete -c ahriman -n __ahriman_no_command -a 'update' -d 'publish what waits, build what is due'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l dry-run -d 'say what would be built, in which order, and change nothing'

@@ -12,21 +12,30 @@ type Grammar struct {
 	Globals
 
 	// Packages.
-	PackageAdd    packageAdd    `cmd:"" name:"package-add" aliases:"add,package-update" group:"package" help:"add packages to the repository"`
-	PackageRemove packageRemove `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
-	PackageStatus packageStatus `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`
-	PackageInfo   packageInfo   `cmd:"" name:"package-info" group:"package" unsafe:"" help:"print what package files say about themselves"`
-	PatchAdd      patchAdd      `cmd:"" name:"patch-add" group:"package" help:"set a variable or function of a PKGBUILD in every build"`
-	PatchList     patchList     `cmd:"" name:"patch-list" group:"package" help:"list patches of a package"`
-	PatchRemove   patchRemove   `cmd:"" name:"patch-remove" group:"package" help:"remove patches of a package"`
-	PatchSetAdd   patchSetAdd   `cmd:"" name:"patch-set-add" group:"package" help:"keep the changes of a git checkout as the diff of a package"`
-	Vercmp        vercmp        `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
+	PackageAdd            packageAdd            `cmd:"" name:"package-add" aliases:"add,package-update" group:"package" help:"add packages to the repository"`
+	PackageRemove         packageRemove         `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
+	PackageStatus         packageStatus         `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`
+	PackageInfo           packageInfo           `cmd:"" name:"package-info" group:"package" unsafe:"" help:"print what package files say about themselves"`
+	PackageChanges        packageChanges        `cmd:"" name:"package-changes" group:"package" help:"show what the source of a package has become"`
+	PackageChangesRemove  packageChangesRemove  `cmd:"" name:"package-changes-remove" group:"package" help:"forget what package-changes shows"`
+	PackageHold           packageHold           `cmd:"" name:"package-hold" group:"package" help:"keep packages as they are when their sources get newer"`
+	PackagePkgbuild       packagePkgbuild       `cmd:"" name:"package-pkgbuild" group:"package" help:"show the PKGBUILD that a package was built from"`
+	PackagePkgbuildRemove packagePkgbuildRemove `cmd:"" name:"package-pkgbuild-remove" group:"package" help:"forget what package-pkgbuild shows"`
+	PackageStatusRemove   packageStatusRemove   `cmd:"" name:"package-status-remove" group:"package" help:"forget packages, and leave the repository alone"`
+	PackageStatusUpdate   packageStatusUpdate   `cmd:"" name:"package-status-update" aliases:"status-update" group:"package" help:"set the status of packages"`
+	PackageUnhold         packageUnhold         `cmd:"" name:"package-unhold" group:"package" help:"let updates have packages again"`
+	PatchAdd              patchAdd              `cmd:"" name:"patch-add" group:"package" help:"set a variable or function of a PKGBUILD in every build"`
+	PatchList             patchList             `cmd:"" name:"patch-list" group:"package" help:"list patches of a package"`
+	PatchRemove           patchRemove           `cmd:"" name:"patch-remove" group:"package" help:"remove patches of a package"`
+	PatchSetAdd           patchSetAdd           `cmd:"" name:"patch-set-add" group:"package" help:"keep the changes of a git checkout as the diff of a package"`
+	Vercmp                vercmp                `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.
-	RepoExport   repoExport   `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
-	RepoImport   repoImport   `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
-	RepoRollback repoRollback `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
-	RepoUpdate   repoUpdate   `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
+	RepoExport       repoExport       `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
+	RepoImport       repoImport       `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
+	RepoRollback     repoRollback     `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
+	RepoStatusUpdate repoStatusUpdate `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
+	RepoUpdate       repoUpdate       `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 
 	// Distribution and pipelines.
 	Build        buildCommand `cmd:"" name:"build" group:"distribution" unsafe:"" help:"build packages in the order of their dependencies"`
