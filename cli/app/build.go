@@ -215,7 +215,7 @@ func (r *buildRun) keep(base string, files []string) (kept []string, version str
 // the repository, else from the master's.
 func (r *buildRun) job(ctx context.Context, s *buildSource) (build.Job, error) {
 	job := build.Job{ID: s.leaf.Base, Base: s.leaf.Base, Architecture: r.architecture, Source: s.dir}
-	for _, offer := range build.Needed(s.needs, append(r.built[:len(r.built):len(r.built)], r.offers...)) {
+	for _, offer := range build.NewStock(append(r.built[:len(r.built):len(r.built)], r.offers...)).Needed(s.needs) {
 		if offer.Path == "" {
 			path, err := r.upstream.File(ctx, offer.Package)
 			if err != nil {

@@ -2,7 +2,6 @@ package build
 
 import (
 	"slices"
-	"strings"
 
 	"ahriman/core/alpm"
 )
@@ -14,24 +13,40 @@ type Offer struct {
 	Path string // of the package file; empty while it is elsewhere
 }
 
-// Needed returns the packages to build with: those that satisfy needs,
-// which are relations as a PKGBUILD has them, and all that these depend on when
-// they run. What nobody offers is the machine's own affair. Of two offers that
-// satisfy a relation the first counts, but one of that very name comes before
-// one that only provides it. The order is that of the needs.
-func Needed(needs []string, offers []Offer) []Offer {
-	index := map[string][]int{}
+// Stock is all that builds may be given. It does not change and may be read
+// from several goroutines.
+type Stock struct {
+	offers   []Offer
+	provides [][]alpm.Relation // by offer
+	byName   map[string][]int  // offers of that name first, then those that provide it, each in their order
+}
+
+// NewStock makes a stock of the offers; of two that would do, the first counts.
+func NewStock(offers []Offer) *Stock {
+	s := &Stock{offers: offers, provides: make([][]alpm.Relation, len(offers)), byName: make(map[string][]int, len(offers))}
 	for i := range offers {
-		index[offers[i].Name] = append(index[offers[i].Name], i)
+		s.byName[offers[i].Name] = append(s.byName[offers[i].Name], i)
 	}
 	for i := range offers {
-		for _, provided := range offers[i].Provides {
-			name := bareName(provided)
-			if name != offers[i].Name {
-				index[name] = append(index[name], i)
+		for _, text := range offers[i].Provides {
+			provided, err := alpm.ParseRelation(text)
+			if err != nil {
+				continue // whoever wrote the database let it through; nothing can need it
+			}
+			s.provides[i] = append(s.provides[i], provided)
+			if provided.Name != offers[i].Name {
+				s.byName[provided.Name] = append(s.byName[provided.Name], i)
 			}
 		}
 	}
+	return s
+}
+
+// Needed returns the packages to build with: those that satisfy needs, which
+// are relations as a PKGBUILD has them, and all that these depend on when they
+// run. What nobody offers is the machine's own affair. A package of the very
+// name comes before one that only provides it. The order is that of the needs.
+func (s *Stock) Needed(needs []string) []Offer {
 	var found []Offer
 	taken := map[int]bool{}
 	seen := map[string]bool{}
@@ -41,41 +56,27 @@ func Needed(needs []string, offers []Offer) []Offer {
 			continue
 		}
 		seen[need] = true
-		i := satisfying(need, index, offers)
+		i := s.satisfying(need)
 		if i < 0 || taken[i] {
 			continue
 		}
 		taken[i] = true
-		found = append(found, offers[i])
-		queue = append(queue, offers[i].Depends...)
+		found = append(found, s.offers[i])
+		queue = append(queue, s.offers[i].Depends...)
 	}
 	return found
 }
 
 // satisfying returns the number of the first offer for a relation, -1 without.
-func satisfying(need string, index map[string][]int, offers []Offer) int {
+func (s *Stock) satisfying(need string) int {
 	relation, err := alpm.ParseRelation(need)
 	if err != nil {
 		return -1
 	}
-	for _, i := range index[bareName(need)] {
-		var provides []alpm.Relation
-		for _, text := range offers[i].Provides {
-			if provided, err := alpm.ParseRelation(text); err == nil {
-				provides = append(provides, provided)
-			}
-		}
-		if relation.SatisfiedBy(offers[i].Name, offers[i].Version, provides) {
+	for _, i := range s.byName[relation.Name] {
+		if relation.SatisfiedBy(s.offers[i].Name, s.offers[i].Version, s.provides[i]) {
 			return i
 		}
 	}
 	return -1
-}
-
-// bareName cuts the constraint off a relation.
-func bareName(relation string) string {
-	if i := strings.IndexAny(relation, "<>="); i >= 0 {
-		return relation[:i]
-	}
-	return relation
 }

@@ -33,7 +33,7 @@ func TestNeeded(t *testing.T) {
 		{[]string{"base-lib"}, []string{"base", "new/lib"}},
 	} {
 		var got []string
-		for _, offer := range build.Needed(test.needs, offers) {
+		for _, offer := range build.NewStock(offers).Needed(test.needs) {
 			got = append(got, offer.Path)
 		}
 		if diff := cmp.Diff(test.want, got); diff != "" {
