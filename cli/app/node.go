@@ -11,6 +11,7 @@ import (
 
 	"ahriman/core/build"
 	"ahriman/core/config"
+	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
 	"ahriman/core/source"
 	"ahriman/core/store"
@@ -128,6 +129,13 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 	}
 	if c.Process == "" {
 		c.Process = uuid.NewString()
+	}
+	c.Evaluate = func(ctx context.Context, dir string) (*pkgbuild.Srcinfo, error) {
+		runner, err := n.local()
+		if err != nil {
+			return nil, err
+		}
+		return runner.Srcinfo(ctx, dir, n.settings.ID.Architecture)
 	}
 	if err := os.MkdirAll(c.ScratchDir, 0o755); err != nil {
 		return nil, err

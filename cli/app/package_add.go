@@ -133,7 +133,11 @@ func (n *node) add(ctx context.Context, name string, a addition) ([]string, erro
 		}
 		return update.HandIn(ctx, n.repository, files)
 	}
-	p, err := update.Describe(ctx, n.sources, found, dir, n.settings.ID.Architecture)
+	flow, err := n.flow(flowOptions{})
+	if err != nil {
+		return nil, err
+	}
+	p, err := flow.Describe(ctx, found, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -141,10 +145,6 @@ func (n *node) add(ctx context.Context, name string, a addition) ([]string, erro
 		if err := source.Keep(ctx, dir, filepath.Join(n.path("cache"), p.Base)); err != nil {
 			return nil, err
 		}
-	}
-	flow, err := n.flow(flowOptions{})
-	if err != nil {
-		return nil, err
 	}
 	return []string{p.Base}, flow.Request(ctx, p, update.Order{
 		Packager: a.packager, Increment: a.increment, Patches: a.patches, User: a.user,

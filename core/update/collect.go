@@ -37,7 +37,7 @@ type relations struct {
 // after the other, and what it would leave alone. Nothing is changed.
 func (f *Flow) Plan(ctx context.Context, request Request) ([][]Due, *Outcome, error) {
 	r := f.newRun(request)
-	r.observers = nil
+	r.observers, r.planning = nil, true
 	dues, err := r.collect(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -227,7 +227,7 @@ func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patch
 	if err := source.Apply(ctx, dir, slices.Concat(stored, patches)); err != nil {
 		return nil, err
 	}
-	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: r.architecture()})
+	info, err := r.read(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -240,6 +240,17 @@ func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patch
 	d := &due{dir: dir, commit: commit, pkg: source.FromSrcinfo(info, r.architecture(), p.Origin), relation: relationsOf(info, r.architecture())}
 	d.pkg.Packager = p.Packager
 	return d, nil
+}
+
+// read reads a PKGBUILD: one that must be run for that is run in the sandbox,
+// but never for a plan.
+func (r *run) read(ctx context.Context, dir string) (*pkgbuild.Srcinfo, error) {
+	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: r.architecture()})
+	var needs *pkgbuild.NeedsEvaluation
+	if !errors.As(err, &needs) || r.Evaluate == nil || r.planning {
+		return info, err
+	}
+	return r.Evaluate(ctx, dir)
 }
 
 func relationsOf(info *pkgbuild.Srcinfo, arch string) relations {
@@ -296,10 +307,9 @@ func (r *run) left(ctx context.Context, o Omission) {
 	r.emit(ctx, Left(o))
 }
 
-// dequeue takes a request off the queue. In a plan, which has no observers,
-// everything stays.
+// dequeue takes a request off the queue; a plan leaves it there.
 func (r *run) dequeue(ctx context.Context, id int64) {
-	if id == 0 || r.observers == nil {
+	if id == 0 || r.planning {
 		return
 	}
 	if err := r.Store.Dequeue(ctx, id); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"ahriman/core/alpm"
 	"ahriman/core/build"
+	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
 	"ahriman/core/source"
 	"ahriman/core/store"
@@ -41,6 +42,9 @@ type Config struct {
 	Supplies   []Supply                     // besides the repository itself, in order of preference
 	Observers  []Observer                   // besides the store
 
+	// Evaluate runs a PKGBUILD that cannot be read without, in a sandbox. Nil:
+	// such a base fails.
+	Evaluate func(ctx context.Context, dir string) (*pkgbuild.Srcinfo, error)
 	// SignPackage writes path.sig beside a package file that was built here.
 	// Nil: packages are not signed.
 	SignPackage func(ctx context.Context, path string) error
@@ -83,6 +87,7 @@ type run struct {
 	request   Request
 	outcome   *Outcome
 	observers []Observer
+	planning  bool // nothing may change, and no PKGBUILD run
 }
 
 // Run does what is due. It returns the outcome, and an *OutcomeError when some

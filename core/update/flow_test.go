@@ -104,7 +104,7 @@ func (f *fixture) want(base, text string) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	p, err := update.Describe(f.t.Context(), f.config.Sources, found, f.t.TempDir(), "x86_64")
+	p, err := f.flow().Describe(f.t.Context(), found, f.t.TempDir())
 	if err != nil {
 		f.t.Fatal(err)
 	}

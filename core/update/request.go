@@ -9,7 +9,6 @@ import (
 
 	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
-	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
 	"ahriman/core/source"
 	"ahriman/core/store"
@@ -39,16 +38,17 @@ func (f *Flow) Request(ctx context.Context, p source.Package, order Order) error
 }
 
 // Describe lays out the sources in dir, an empty directory, and reads the
-// PKGBUILD for an architecture.
-func Describe(ctx context.Context, sources Sources, found *source.Found, dir, architecture string) (source.Package, error) {
-	if _, err := sources.Sources(ctx, found, dir); err != nil {
+// PKGBUILD.
+func (f *Flow) Describe(ctx context.Context, found *source.Found, dir string) (source.Package, error) {
+	if _, err := f.Sources.Sources(ctx, found, dir); err != nil {
 		return source.Package{}, err
 	}
-	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: architecture})
+	r := f.newRun(Request{})
+	info, err := r.read(ctx, dir)
 	if err != nil {
 		return source.Package{}, err
 	}
-	return source.FromSrcinfo(info, architecture, found.Origin), nil
+	return source.FromSrcinfo(info, r.architecture(), found.Origin), nil
 }
 
 // HandIn copies package files, with the signatures beside them, to where the
