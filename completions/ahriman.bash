@@ -3,6 +3,11 @@
 # __ahriman_command NAME: sets flags, values (flag=kind) and arguments (kinds).
 __ahriman_command() {
 	case $1 in
+	aur-search | search)
+		flags+=' -e --exit-code --info --no-info --sort-by --json'
+		values+=' --sort-by=enum:name,package_base,version,description,url,url_path,maintainer,submitter,num_votes,popularity,out_of_date,first_submitted,last_modified'
+		arguments+=' none*'
+		;;
 	package-add | add | package-update)
 		flags+=' --increment --no-increment -n --now -s --source -u --username -v --variable -e --exit-code --json --verbose'
 		values+=' -s=enum:auto,archive,aur,directory,local,remote,repository --source=enum:auto,archive,aur,directory,local,remote,repository -u=none --username=none -v=none --variable=none'
@@ -223,7 +228,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -50,6 +50,13 @@ complete -c ahriman -s r -l repository -x -a '(__ahriman_names repositories)' -d
 complete -c ahriman -l unsafe -d 'run as a user who does not own the repository\'s root'
 complete -c ahriman -s V -l version -d 'show version and exit'
 complete -c ahriman -l wait-timeout -x -d 'how long to wait for the lock: negative not at all, 0 for ever (default -1)'
+complete -c ahriman -n __ahriman_no_command -a 'aur-search' -d 'search packages in the AUR'
+complete -c ahriman -n __ahriman_no_command -a 'search' -d 'search packages in the AUR'
+complete -c ahriman -n '__ahriman_command_is aur-search search' -s e -l exit-code -d 'exit 4 when nothing is found'
+complete -c ahriman -n '__ahriman_command_is aur-search search' -l info -d 'show more of each package'
+complete -c ahriman -n '__ahriman_command_is aur-search search' -l no-info -d 'not: show more of each package'
+complete -c ahriman -n '__ahriman_command_is aur-search search' -l sort-by -x -a 'name package_base version description url url_path maintainer submitter num_votes popularity out_of_date first_submitted last_modified' -d 'field to sort by, then by name: name,package_base,version,description,url,url_path,maintainer,submitter,num_votes,popularity,out_of_date,first_submitted,last_modified (default name)'
+complete -c ahriman -n '__ahriman_command_is aur-search search' -l json -d 'print one JSON object a line'
 complete -c ahriman -n __ahriman_no_command -a 'package-add' -d 'add packages to the repository'
 complete -c ahriman -n __ahriman_no_command -a 'add' -d 'add packages to the repository'
 complete -c ahriman -n __ahriman_no_command -a 'package-update' -d 'add packages to the repository'

@@ -12,6 +12,7 @@ type Grammar struct {
 	Globals
 
 	// Packages.
+	AURSearch             aurSearch             `cmd:"" name:"aur-search" aliases:"search" group:"package" unsafe:"" help:"search packages in the AUR"`
 	PackageAdd            packageAdd            `cmd:"" name:"package-add" aliases:"add,package-update" group:"package" help:"add packages to the repository"`
 	PackageRemove         packageRemove         `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
 	PackageStatus         packageStatus         `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`

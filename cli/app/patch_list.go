@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"ahriman/core/source"
 )
@@ -68,6 +67,5 @@ func (c *patchList) print(env *Env, p source.Patch) error {
 	if err != nil { // stored by somebody who did not look
 		return fmt.Errorf("reading a patch of %s: %w", c.Package, err)
 	}
-	_, err = fmt.Fprintln(env.Stdout, strings.TrimSuffix(line, "\n"))
-	return err
+	return printText(env, line)
 }

@@ -84,8 +84,24 @@ func (g *Globals) printChanges(ctx context.Context, env *Env, base string, exitC
 	case text == "":
 		return nil
 	}
-	_, err = fmt.Fprintln(env.Stdout, strings.TrimSuffix(text, "\n"))
-	return err
+	return printText(env, text)
+}
+
+// printText prints a text that others wrote: as it is, but on a terminal what
+// would drive that is made harmless.
+func printText(env *Env, text string) error {
+	out := env.Out()
+	text = strings.TrimSuffix(text, "\n")
+	if !out.Terminal() {
+		_, err := fmt.Fprintln(env.Stdout, text)
+		return err
+	}
+	for line := range strings.SplitSeq(text, "\n") {
+		if err := out.Println(line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // editChanges changes what is stored of a base's source in each selected
