@@ -87,7 +87,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 	}
 	if r.request.Local {
 		for _, record := range records {
-			if !record.Held && r.wanted(record.Package.Base) && record.Package.Origin.Source == source.Local {
+			if !record.Held && !taken[record.Package.Base] && r.wanted(record.Package.Base) && record.Package.Origin.Source == source.Local {
 				add(r.newer(ctx, record, published))
 			}
 		}
@@ -176,7 +176,7 @@ func (r *run) taken(p source.Package, published string) string {
 func (r *run) newer(ctx context.Context, record store.Record, published map[string]string) *due {
 	// What stands in cache/ is evaluated where it is: most of it is not newer.
 	dir := filepath.Join(r.CacheDir, record.Package.Base)
-	info, err := pkgbuild.Evaluate(ctx, dir, pkgbuild.Options{Architecture: r.architecture()})
+	info, err := r.read(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // its source is elsewhere, on a worker perhaps
 	}
