@@ -28,7 +28,7 @@ type packageAdd struct {
 func (c *packageAdd) Help() string {
 	return `A source is remembered and queued for the next repo-update, or built at once with --now. A package file is put where the next repo-update publishes it, or published at once.
 
-Where a package comes from, in this order: the URL of a package file; a directory with a PKGBUILD, or a name known in cache/; a directory of package files; a package file; a git address (git+https://…, ….git); a name in the AUR.
+Where a package comes from, in this order: the URL of a package file; a directory with a PKGBUILD, or a name known in cache/; a directory of package files; a package file; a git address, git+https://HOST/NAME.git or what ends in .git; a name in the AUR.
 
 Examples:
 

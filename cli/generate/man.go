@@ -90,10 +90,15 @@ func commandPage(line *commandLine, g group, c command) []byte {
 		writeText(b, examples, false)
 	}
 	b.WriteString(".Sh SEE ALSO\n.Xr ahriman 1")
+	var others []string
 	for _, other := range g.commands {
 		if other.name != c.name {
-			fmt.Fprintf(b, " ,\n.Xr ahriman-%s 1", other.name)
+			others = append(others, other.name)
 		}
+	}
+	slices.Sort(others) // as manual pages list what to see
+	for _, name := range others {
+		fmt.Fprintf(b, " ,\n.Xr ahriman-%s 1", name)
 	}
 	b.WriteString("\n")
 	return b.Bytes()
@@ -146,7 +151,8 @@ func oneOf(v value) string {
 	if len(v.enum) == 0 || strings.Contains(v.help, v.enum[0]+",") {
 		return ""
 	}
-	return "One of\n" + enumerate("Cm", v.enum)
+	words := slices.DeleteFunc(slices.Clone(v.enum), func(word string) bool { return word == "" }) // which stands for none
+	return "One of\n" + enumerate("Cm", words)
 }
 
 func writeEnvironment(b *bytes.Buffer, options []option) {
