@@ -9,7 +9,7 @@ __ahriman_command() {
 		arguments+=' none*'
 		;;
 	package-add | add | package-update)
-		flags+=' --increment --no-increment -n --now -s --source -u --username -v --variable -e --exit-code --json --verbose'
+		flags+=' --dependencies --no-dependencies --increment --no-increment -n --now -s --source -u --username -v --variable -e --exit-code --json --verbose'
 		values+=' -s=enum:auto,archive,aur,directory,local,remote,repository --source=enum:auto,archive,aur,directory,local,remote,repository -u=none --username=none -v=none --variable=none'
 		arguments+=' files+packages*'
 		;;
@@ -114,7 +114,7 @@ __ahriman_command() {
 		arguments+=' '
 		;;
 	repo-update | update)
-		flags+=' --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
+		flags+=' --aur --no-aur --dependencies --no-dependencies --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
 		values+=' -u=none --username=none'
 		arguments+=' packages*'
 		;;

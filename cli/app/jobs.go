@@ -78,7 +78,7 @@ func (j *jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, ar
 	var request update.Request
 	switch a := arguments.(type) {
 	case api.UpdateRequest:
-		request = update.Request{AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager}
+		request = update.Request{AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true}
 	case api.BasesRequest:
 		request = update.Request{Bases: a.Packages}
 	}

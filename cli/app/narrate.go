@@ -29,7 +29,7 @@ func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
 
 // runLine is what --json prints of an event.
 type runLine struct {
-	Event   string   `json:"event"` // due, building, built, failed, skipped, published, refused, unchanged, removed, undelivered
+	Event   string   `json:"event"` // due, building, built, failed, skipped, published, refused, unchanged, removed, undelivered, unavailable
 	Base    string   `json:"base,omitempty"`
 	Version string   `json:"version,omitempty"`
 	Reason  string   `json:"reason,omitempty"`
@@ -88,6 +88,8 @@ func describeEvent(e update.Event) (runLine, bool) {
 		return runLine{Event: "undelivered", Error: e.Err.Error()}, true
 	case update.Left:
 		return runLine{Event: "unchanged", Base: e.Base, Version: e.Version, Reason: e.Reason}, true
+	case update.Unavailable:
+		return runLine{Event: "unavailable", Error: e.Err.Error()}, true
 	case update.Removed:
 		return runLine{Event: "removed", Base: e.Base}, true
 	}
@@ -102,7 +104,10 @@ func (n *narrator) tell(line runLine) {
 		if name == "" {
 			name = strings.Join(line.Files, ", ")
 		}
-		fmt.Fprintf(n.env.Stderr, "%s %s: %s\n", n.errs.Paint(ui.Bad, line.Event), name, line.Error)
+		if name != "" {
+			name = " " + name
+		}
+		fmt.Fprintf(n.env.Stderr, "%s%s: %s\n", n.errs.Paint(ui.Bad, line.Event), name, line.Error)
 		return
 	}
 	if n.quiet {

@@ -13,15 +13,16 @@ import (
 )
 
 type packageAdd struct {
-	Increment bool     `negatable:"" default:"true" help:"raise pkgrel of what is published already"`
-	Now       bool     `short:"n" help:"build and publish at once"`
-	Source    string   `short:"s" enum:"auto,archive,aur,directory,local,remote,repository" default:"auto" placeholder:"SOURCE" help:"where the packages come from: ${enum}"`
-	Username  string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
-	Variable  []string `short:"v" sep:"none" placeholder:"KEY=VALUE" help:"set a variable of the PKGBUILD in this build; may be repeated"`
-	ExitCode  bool     `short:"e" help:"exit 4 when there is nothing to do"`
-	JSON      bool     `name:"json" help:"print events, one JSON object a line"`
-	Verbose   bool     `help:"print the output of the builds"`
-	Package   []string `arg:"" complete:"files+packages" help:"directories with a PKGBUILD, git addresses, names in cache/, names in the AUR, package files, directories of them, or - for a list from standard input"`
+	Dependencies bool     `negatable:"" default:"true" help:"with --now, build what is missing, in the AUR, and needed, too"`
+	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what is published already"`
+	Now          bool     `short:"n" help:"build and publish at once"`
+	Source       string   `short:"s" enum:"auto,archive,aur,directory,local,remote,repository" default:"auto" placeholder:"SOURCE" help:"where the packages come from: ${enum}"`
+	Username     string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	Variable     []string `short:"v" sep:"none" placeholder:"KEY=VALUE" help:"set a variable of the PKGBUILD in this build; may be repeated"`
+	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	JSON         bool     `name:"json" help:"print events, one JSON object a line"`
+	Verbose      bool     `help:"print the output of the builds"`
+	Package      []string `arg:"" complete:"files+packages" help:"directories with a PKGBUILD, git addresses, names in cache/, names in the AUR, package files, directories of them, or - for a list from standard input"`
 }
 
 // Help shows how the command is used.
@@ -33,6 +34,7 @@ Where a package comes from, in this order: the URL of a package file; a director
 Examples:
 
     ahriman package-add ./hello --now
+    ahriman package-add --now --source aur yay
     ahriman package-add git+https://example.org/hello.git
     ahriman package-add hello-1.0-1-any.pkg.tar.zst --now
     ahriman repo-tree --from */ --partitions 2 --partition 0 --names | ahriman package-add --now -
@@ -74,7 +76,7 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 		bases = append(bases, added...)
 	}
 	if c.Now && len(bases) > 0 {
-		_, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment}, c.JSON, c.Verbose)
+		_, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment, Dependencies: c.Dependencies}, c.JSON, c.Verbose)
 		return errors.Join(err, outcome.Err())
 	}
 	return outcome.Err()

@@ -11,24 +11,29 @@ import (
 )
 
 type repoUpdate struct {
-	DryRun    bool     `help:"say what would be built, in which order, and change nothing"`
-	ExitCode  bool     `short:"e" help:"exit 4 when there is nothing to do"`
-	Increment bool     `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
-	Local     bool     `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
-	Manual    bool     `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
-	Username  string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
-	JSON      bool     `name:"json" help:"print events, one JSON object a line"`
-	Verbose   bool     `short:"v" help:"print the output of the builds"`
-	Package   []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
+	AUR          bool     `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
+	Dependencies bool     `negatable:"" default:"true" help:"build what is missing, in the AUR, and needed, too"`
+	DryRun       bool     `help:"say what would be built, in which order, and change nothing"`
+	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
+	Local        bool     `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
+	Manual       bool     `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
+	Username     string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	JSON         bool     `name:"json" help:"print events, one JSON object a line"`
+	Verbose      bool     `short:"v" help:"print the output of the builds"`
+	Package      []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
 }
 
 // Help shows how the command is used.
 func (c *repoUpdate) Help() string {
 	return `Publishes the package files that wait, builds what is due level by level, publishes each level, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
 
+An AUR that does not answer is an error that keeps nothing else from being done. What is missing on the way is in none of alpm.repositories as pacman has fetched them, in build.server, or in this repository.
+
 Examples:
 
     ahriman repo-update
+    ahriman repo-update --no-aur
     ahriman repo-update --dry-run
     ahriman repo-update --no-local --json | jq -r 'select(.event == "failed") | .base'`
 }
@@ -43,7 +48,9 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
-	request := update.Request{Bases: bases, Manual: c.Manual, Local: c.Local, Increment: c.Increment}
+	request := update.Request{
+		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies,
+	}
 	empty := true
 	var errs []error
 	for _, s := range all {
@@ -113,6 +120,9 @@ func (c *repoUpdate) plan(ctx context.Context, env *Env, n *node, request update
 	}
 	for _, failure := range outcome.Failed {
 		fmt.Fprintf(env.Stderr, "ahriman: error: %s: %s\n", failure.Base, failure.Reason)
+	}
+	for _, reason := range outcome.Unavailable {
+		fmt.Fprintf(env.Stderr, "ahriman: error: %s\n", reason)
 	}
 	return found{len(levels) > 0}, outcomeError(outcome.Err())
 }

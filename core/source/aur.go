@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -65,12 +66,20 @@ func (f *Fetcher) Info(ctx context.Context, names ...string) ([]AURPackage, erro
 		names = names[taken:]
 		answer, err := f.ask(ctx, address)
 		if err != nil {
-			return nil, fmt.Errorf("asking the AUR: %w", err)
+			return nil, fmt.Errorf("asking the AUR at %s: %w", f.config.AUR, brief(err))
 		}
 		found = append(found, answer...)
 	}
 	slices.SortFunc(found, func(a, b AURPackage) int { return strings.Compare(a.Name, b.Name) })
 	return found, nil
+}
+
+// brief leaves out the address of a request, which may name a hundred packages.
+func brief(err error) error {
+	if refused, ok := errors.AsType[*url.Error](err); ok {
+		return refused.Err
+	}
+	return err
 }
 
 // Search asks the AUR for packages whose name or description holds all terms,

@@ -92,6 +92,25 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 			}
 		}
 	}
+	if r.request.AUR && r.AUR != nil {
+		asked := slices.DeleteFunc(records, func(record store.Record) bool {
+			p := record.Package
+			return record.Held || taken[p.Base] || !r.wanted(p.Base) || p.Origin.Source != source.AUR
+		})
+		for _, d := range r.outdated(ctx, asked, published) {
+			add(d)
+		}
+	}
+	if r.request.Dependencies && r.AUR != nil {
+		needed, err := r.needed(ctx, found)
+		for _, d := range needed {
+			add(d)
+		}
+		if err != nil {
+			r.discard(found)
+			return nil, err
+		}
+	}
 	return found, ctx.Err()
 }
 

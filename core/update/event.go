@@ -73,6 +73,12 @@ type Left struct {
 	Reason  string
 }
 
+// Unavailable says that a source could not be asked what it has: the AUR does
+// not answer.
+type Unavailable struct {
+	Err error
+}
+
 // Removed says that a base left the repository.
 type Removed struct {
 	Base string
@@ -94,6 +100,7 @@ func (Published) isEvent()    {}
 func (Undelivered) isEvent()  {}
 func (Refused) isEvent()      {}
 func (Left) isEvent()         {}
+func (Unavailable) isEvent()  {}
 func (Removed) isEvent()      {}
 func (RunEnded) isEvent()     {}
 

@@ -38,6 +38,7 @@ type Config struct {
 	Store      *store.DB                    // required
 	Runner     func() (build.Runner, error) // asked when there is something to build; nil: nothing is
 	Sources    Sources                      // required to build
+	AUR        AUR                          // nil: not asked
 	Triggers   *trigger.Chain               // nil: none
 	Supplies   []Supply                     // besides the repository itself, in order of preference
 	Observers  []Observer                   // besides the store
@@ -57,6 +58,13 @@ type Config struct {
 	ScratchDir string
 	// Ignore are bases that updates leave alone (build.ignore_packages).
 	Ignore []string
+	// MinAge is how old a version of the AUR has to be to be built by itself
+	// (build.min_age).
+	MinAge time.Duration
+	// Databases are the paths of the distribution's databases, as pacman fetches
+	// them: what they have is not looked for in the AUR. One that is not there
+	// is passed over.
+	Databases []string
 	// Lock is taken while bases are built, so that two runs do not build the
 	// same; publishing does not need it. Nil: none.
 	Lock func(ctx context.Context) (release func(), err error)

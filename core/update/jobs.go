@@ -150,6 +150,6 @@ func (o *Outcome) stored() store.Outcome {
 	for _, f := range o.Unchanged {
 		s.Warnings = append(s.Warnings, f.Base+": "+f.Reason)
 	}
-	s.Warnings = slices.Concat(s.Warnings, o.Warnings, o.Triggers)
+	s.Warnings = slices.Concat(s.Warnings, o.Warnings, o.Triggers, o.Unavailable)
 	return s
 }

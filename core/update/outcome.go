@@ -19,6 +19,9 @@ type Request struct {
 	Local bool `json:"local"`
 	// AUR builds what is newer in the AUR than in the repository.
 	AUR bool `json:"aur"`
+	// Dependencies builds, too, what is needed, is in the AUR, and in no
+	// repository that is known.
+	Dependencies bool `json:"dependencies,omitempty"`
 	// Increment gives a base that is published already the next pkgrel;
 	// otherwise it is left as it is.
 	Increment bool `json:"increment"`
@@ -59,13 +62,16 @@ type Outcome struct {
 	Unchanged []Omission       `json:"unchanged,omitempty"` // published already, or incomplete yet
 	Triggers  []string         `json:"triggers,omitempty"`  // triggers that failed, with the reason
 	Warnings  []string         `json:"warnings,omitempty"`  // what happened before the run and concerns it
-	Took      time.Duration    `json:"took_ns"`
+	// Unavailable are sources that could not be asked what they have, with the
+	// reason: an AUR that does not answer.
+	Unavailable []string      `json:"unavailable,omitempty"`
+	Took        time.Duration `json:"took_ns"`
 }
 
 // Empty says whether the run found nothing to do.
 func (o *Outcome) Empty() bool {
 	return len(o.Published) == 0 && len(o.Removed) == 0 && len(o.Failed) == 0 &&
-		len(o.Skipped) == 0 && len(o.Refused) == 0
+		len(o.Skipped) == 0 && len(o.Refused) == 0 && len(o.Unavailable) == 0
 }
 
 // OutcomeError is a run that did not do all it was asked for. What failed has
@@ -85,6 +91,7 @@ func (e *OutcomeError) Error() string {
 		{len(e.Outcome.Skipped), "not tried"},
 		{len(e.Outcome.Refused), "refused"},
 		{len(e.Outcome.Triggers), "failing triggers"},
+		{len(e.Outcome.Unavailable), "not available"},
 	} {
 		if part.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", part.n, part.what))
@@ -100,7 +107,7 @@ func (e *OutcomeError) Partial() bool {
 
 // Err returns an *OutcomeError when something failed, else nil.
 func (o *Outcome) Err() error {
-	if len(o.Failed) == 0 && len(o.Skipped) == 0 && len(o.Refused) == 0 && len(o.Triggers) == 0 {
+	if len(o.Failed) == 0 && len(o.Skipped) == 0 && len(o.Refused) == 0 && len(o.Triggers) == 0 && len(o.Unavailable) == 0 {
 		return nil
 	}
 	return &OutcomeError{Outcome: o}

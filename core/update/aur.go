@@ -1,0 +1,232 @@
+package update
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"ahriman/core/alpm"
+	"ahriman/core/source"
+	"ahriman/core/store"
+)
+
+// AUR knows what the AUR has; *source.Fetcher does.
+type AUR interface {
+	// Info returns the packages of these names that exist. Its error names the
+	// AUR's address.
+	Info(ctx context.Context, names ...string) ([]source.AURPackage, error)
+}
+
+// maxNeeded bounds how many bases a run adds because others need them.
+const maxNeeded = 1000
+
+// outdated lays out the bases that are newer in the AUR than in the repository.
+// An AUR that does not answer is told once, and none is.
+func (r *run) outdated(ctx context.Context, records []store.Record, published map[string]string) []*due {
+	var names []string
+	for _, record := range records {
+		names = append(names, namesOf(record.Package)...)
+	}
+	bases := r.ask(ctx, names)
+	if bases == nil {
+		return nil
+	}
+	var found []*due
+	for _, record := range records {
+		if d := r.newerInAUR(ctx, record.Package, bases, published[record.Package.Base]); d != nil {
+			found = append(found, d)
+		}
+	}
+	return found
+}
+
+// namesOf returns the packages of a base, by which the AUR is asked for it.
+func namesOf(p source.Package) []string {
+	if len(p.Packages) == 0 {
+		return []string{p.Base}
+	}
+	return slices.Sorted(maps.Keys(p.Packages))
+}
+
+// ask asks the AUR for packages and returns one of each base. Nil: it could not
+// be asked, which has been told.
+func (r *run) ask(ctx context.Context, names []string) map[string]source.AURPackage {
+	bases := map[string]source.AURPackage{}
+	if len(names) == 0 {
+		return bases
+	}
+	packages, err := r.AUR.Info(ctx, names...)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.outcome.Unavailable = append(r.outcome.Unavailable, err.Error())
+			r.emit(ctx, Unavailable{Err: err})
+		}
+		return nil
+	}
+	for _, p := range packages {
+		bases[p.Base] = p
+	}
+	return bases
+}
+
+// newerInAUR lays out a base when the AUR has a newer version than the
+// repository. Nil: it has not, or that is younger than MinAge.
+func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string]source.AURPackage, have string) *due {
+	there, ok := bases[p.Base]
+	if !ok {
+		r.left(ctx, Omission{Base: p.Base, Version: have, Reason: "the AUR does not have it any more"})
+		return nil
+	}
+	if alpm.Vercmp(there.Version, have) <= 0 {
+		return nil
+	}
+	if age := time.Since(time.Unix(there.LastModified, 0)); age < r.MinAge {
+		r.left(ctx, Omission{Base: p.Base, Version: there.Version, Reason: fmt.Sprintf("changed %v ago, less than build.min_age", age.Round(time.Second))})
+		return nil
+	}
+	d, err := r.prepare(ctx, p, nil)
+	if err != nil {
+		r.fail(ctx, p, err)
+		return nil
+	}
+	if alpm.Vercmp(d.pkg.Version, have) <= 0 { // patched, or not what the AUR says it is
+		r.discard([]*due{d})
+		return nil
+	}
+	d.reason = "in the AUR, never published"
+	if have != "" {
+		d.reason = fmt.Sprintf("newer in the AUR than the published %s", have)
+	}
+	return d
+}
+
+// needed lays out the bases of the AUR that the dues need, directly or through
+// one another, and that neither the supplies nor the distribution have.
+func (r *run) needed(ctx context.Context, dues []*due) ([]*due, error) {
+	if len(dues) == 0 {
+		return nil, nil
+	}
+	have, err := r.offered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	taken := map[string]bool{}
+	for _, d := range dues {
+		taken[d.pkg.Base] = true
+		d.offer(have)
+	}
+	var added []*due
+	for next := dues; len(next) > 0; {
+		wanted := missing(next, have)
+		bases := r.ask(ctx, slices.Sorted(maps.Keys(wanted)))
+		for name := range wanted {
+			have[name] = true // asked once
+		}
+		next = nil
+		for _, base := range slices.Sorted(maps.Keys(bases)) {
+			if taken[base] || slices.Contains(r.Ignore, base) {
+				continue
+			}
+			taken[base] = true
+			if len(added) == maxNeeded {
+				return added, fmt.Errorf("more than %d bases of the AUR are needed", maxNeeded)
+			}
+			if d := r.needs(ctx, base, wanted[bases[base].Name]); d != nil {
+				d.offer(have)
+				next, added = append(next, d), append(added, d)
+			}
+		}
+	}
+	return added, nil
+}
+
+// needs lays out one base of the AUR that another needs.
+func (r *run) needs(ctx context.Context, base string, by *due) *due {
+	p := source.Package{Base: base, Origin: source.Origin{Source: source.AUR}, Packager: by.pkg.Packager}
+	record, err := r.Store.Package(ctx, r.Repository.ID(), base)
+	if err == nil && record.Held {
+		return nil
+	}
+	if found, err := r.Sources.FromOrigin(base, p.Origin); err == nil {
+		p.Origin = found.Origin
+	}
+	d, err := r.prepare(ctx, p, nil)
+	if err != nil {
+		r.fail(ctx, p, err)
+		return nil
+	}
+	d.reason, d.packager = "needed by "+by.pkg.Base, by.packager
+	return d
+}
+
+// missing returns the names that the dues need and nobody has, each with the
+// first due that needs it.
+func missing(dues []*due, have map[string]bool) map[string]*due {
+	wanted := map[string]*due{}
+	for _, d := range dues {
+		for _, text := range d.relation.needs {
+			relation, err := alpm.ParseRelation(text)
+			if err == nil && !have[relation.Name] && wanted[relation.Name] == nil {
+				wanted[relation.Name] = d
+			}
+		}
+	}
+	return wanted
+}
+
+// offer adds what the base will build.
+func (d *due) offer(have map[string]bool) {
+	offer(have, d.relation.names, d.relation.provides)
+}
+
+func offer(have map[string]bool, names, provides []string) {
+	for _, name := range names {
+		have[name] = true
+	}
+	for _, text := range provides {
+		if relation, err := alpm.ParseRelation(text); err == nil {
+			have[relation.Name] = true
+		}
+	}
+}
+
+// offered returns the names that the supplies and the distribution have.
+func (r *run) offered(ctx context.Context) (map[string]bool, error) {
+	have := map[string]bool{}
+	for _, supply := range append([]Supply{own{r.Repository}}, r.Supplies...) {
+		packages, err := supply.Packages(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading packages to build with: %w", err)
+		}
+		for i := range packages {
+			offer(have, []string{packages[i].Name}, packages[i].Provides)
+		}
+	}
+	for _, path := range r.Databases {
+		packages, err := readDatabase(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // pacman has not fetched it here; the AUR knows no such names
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", path, err)
+		}
+		for i := range packages {
+			offer(have, []string{packages[i].Name}, packages[i].Provides)
+		}
+	}
+	return have, nil
+}
+
+func readDatabase(path string) ([]alpm.Package, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return alpm.ReadDatabase(file)
+}
