@@ -53,13 +53,20 @@ func Evaluate(ctx context.Context, dir string, options Options) (*Srcinfo, error
 	return evaluate(ctx, dir, root.FS(), options)
 }
 
-func evaluate(ctx context.Context, dir string, files fs.FS, options Options) (*Srcinfo, error) {
+func evaluate(ctx context.Context, dir string, files fs.FS, options Options) (info *Srcinfo, err error) {
+	defer func() {
+		// The text comes from strangers: a mistake of ours must not end the
+		// process that reads it.
+		if r := recover(); r != nil {
+			info, err = nil, fmt.Errorf("evaluating PKGBUILD: internal error: %v", r)
+		}
+	}()
 	script, err := readScript(files)
 	if err != nil {
 		return nil, err
 	}
 	m := newMakepkg(ctx, dir, files, options)
-	info, err := m.run(script)
+	info, err = m.run(script)
 	return info, translate(err)
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"ahriman/core/alpm"
 
@@ -166,11 +168,22 @@ func FuzzEvaluate(f *testing.F) {
 		}
 		f.Add(data)
 	}
-	f.Add([]byte("pkgname=a\npkgver=1\npkgrel=1\narch=(any)\n"))
-	dir := f.TempDir()
+	snippets, err := filepath.Glob("internal/shell/testdata/snippets/*.sh")
+	if err != nil || len(snippets) == 0 {
+		f.Fatalf("no snippets: %v", err)
+	}
+	for _, name := range snippets {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, snippet := range strings.Split(string(data), "\n----\n") {
+			f.Add([]byte("pkgname=a\npkgver=1\npkgrel=1\narch=(any)\n" + snippet))
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		writePKGBUILD(t, dir, string(data))
-		info, err := Evaluate(t.Context(), dir, Options{})
+		files := fstest.MapFS{"PKGBUILD": {Data: data}, "file": {Data: []byte("a=1\nb=2\n")}}
+		info, err := evaluate(t.Context(), "/nowhere", files, Options{})
 		if err != nil {
 			if !ours(err) {
 				t.Errorf("%T %v", err, err)

@@ -299,6 +299,9 @@ func (sh *Shell) special(name string) (string, bool) {
 	if err != nil || n > len(sh.params) {
 		return "", false
 	}
+	if n == 0 {
+		return sh.name, true
+	}
 	return sh.params[n-1], true
 }
 
