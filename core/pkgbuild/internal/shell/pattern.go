@@ -106,7 +106,7 @@ func (m *matcher) bracket(pattern string, r rune) (matched bool, rest string, va
 			return matched != negate, pattern[i+1:], true
 		}
 		if strings.HasPrefix(pattern[i:], "[:") {
-			if end := strings.Index(pattern[i:], ":]"); end > 0 {
+			if end := classEnd(pattern[i:]); end > 0 {
 				matched = matched || inClass(pattern[i+2:i+end], r)
 				i += end + 2
 				continue
@@ -121,6 +121,15 @@ func (m *matcher) bracket(pattern string, r rune) (matched bool, rest string, va
 		i = next
 	}
 	return false, "", false
+}
+
+// classEnd returns the place of the ":]" that ends the "[:class:]" at the start
+// of text, or -1.
+func classEnd(text string) int {
+	if end := strings.Index(text[2:], ":]"); end >= 0 {
+		return end + 2
+	}
+	return -1
 }
 
 func bracketRune(pattern string, i int) (r rune, next int) {
@@ -209,7 +218,7 @@ func bracketEnd(pattern string, i int) int {
 		case pattern[j] == '\\':
 			j++
 		case strings.HasPrefix(pattern[j:], "[:"):
-			if end := strings.Index(pattern[j:], ":]"); end > 0 {
+			if end := classEnd(pattern[j:]); end > 0 {
 				j += end + 1
 			}
 		case pattern[j] == ']' && j > start:

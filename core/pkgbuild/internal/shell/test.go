@@ -238,7 +238,7 @@ func translateBracket(text string) string {
 	}
 	for i := 0; i < len(inner); i++ {
 		if strings.HasPrefix(inner[i:], "[:") {
-			if end := strings.Index(inner[i:], ":]"); end > 0 {
+			if end := classEnd(inner[i:]); end > 0 {
 				out.WriteString(inner[i : i+end+2])
 				i += end + 1
 				continue

@@ -60,7 +60,7 @@ func translate(t *toolRun) (int, error) {
 func trSet(text string) (set []byte, ok bool) {
 	for i := 0; i < len(text); i++ {
 		if strings.HasPrefix(text[i:], "[:") {
-			end := strings.Index(text[i:], ":]")
+			end := classEnd(text[i:])
 			if end < 0 {
 				return nil, false
 			}
