@@ -93,6 +93,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' none*'
 		;;
+	repo-check | check)
+		flags+=' -e --exit-code --json'
+		values+=' '
+		arguments+=' packages*'
+		;;
 	repo-export)
 		flags+=' '
 		values+=' '
@@ -173,6 +178,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' files*'
 		;;
+	service-clean | clean | repo-clean)
+		flags+=' --cache --no-cache --chroot --no-chroot --manual --no-manual --packages --no-packages --pacman --no-pacman'
+		values+=' '
+		arguments+=' '
+		;;
 	service-config | config | repo-config)
 		flags+=' --defaults --info --no-info --secure --no-secure --json'
 		values+=' '
@@ -228,7 +238,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -129,6 +129,11 @@ complete -c ahriman -n '__ahriman_command_is patch-set-add' -s t -l track -x -d 
 complete -c ahriman -n '__ahriman_command_is patch-set-add' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'vercmp' -d 'compare package versions'
 complete -c ahriman -n '__ahriman_command_is vercmp' -l json -d 'print one object a line: a, b, result'
+complete -c ahriman -n __ahriman_no_command -a 'repo-check' -d 'say what is newer than the repository, and change nothing'
+complete -c ahriman -n __ahriman_no_command -a 'check' -d 'say what is newer than the repository, and change nothing'
+complete -c ahriman -n '__ahriman_command_is repo-check check' -s e -l exit-code -d 'exit 4 when there is nothing to do'
+complete -c ahriman -n '__ahriman_command_is repo-check check' -l json -d 'print one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is repo-check check' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-export' -d 'copy the repository to a directory, for other tools'
 complete -c ahriman -n '__ahriman_command_is repo-export' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-import' -d 'publish what another tool made of a copy'
@@ -199,6 +204,19 @@ complete -c ahriman -n __ahriman_no_command -a 'version' -d 'show versions of ah
 complete -c ahriman -n __ahriman_no_command -a 'upload' -d 'send package files to the master'
 complete -c ahriman -n '__ahriman_command_is upload' -l json -d 'print one object a line: path, name, size, sha256, signed'
 complete -c ahriman -n '__ahriman_command_is upload' -F
+complete -c ahriman -n __ahriman_no_command -a 'service-clean' -d 'empty directories of the service, and its queue'
+complete -c ahriman -n __ahriman_no_command -a 'clean' -d 'empty directories of the service, and its queue'
+complete -c ahriman -n __ahriman_no_command -a 'repo-clean' -d 'empty directories of the service, and its queue'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l cache -d 'remove local package sources, which all repositories share'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l no-cache -d 'not: remove local package sources, which all repositories share'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l chroot -d 'remove the chroot of builds'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l no-chroot -d 'not: remove the chroot of builds'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l manual -d 'forget which packages were asked for'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l no-manual -d 'not: forget which packages were asked for'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l packages -d 'remove packages that wait for an update'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l no-packages -d 'not: remove packages that wait for an update'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l pacman -d 'remove pacman\'s databases and packages to build with'
+complete -c ahriman -n '__ahriman_command_is service-clean clean repo-clean' -l no-pacman -d 'not: remove pacman\'s databases and packages to build with'
 complete -c ahriman -n __ahriman_no_command -a 'service-config' -d 'print the configuration'
 complete -c ahriman -n __ahriman_no_command -a 'config' -d 'print the configuration'
 complete -c ahriman -n __ahriman_no_command -a 'repo-config' -d 'print the configuration'

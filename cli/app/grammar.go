@@ -32,6 +32,7 @@ type Grammar struct {
 	Vercmp                vercmp                `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.
+	RepoCheck        repoCheck        `cmd:"" name:"repo-check" aliases:"check" group:"repository" help:"say what is newer than the repository, and change nothing"`
 	RepoExport       repoExport       `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
 	RepoImport       repoImport       `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
 	RepoRollback     repoRollback     `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
@@ -53,6 +54,7 @@ type Grammar struct {
 	HelpVersion        helpVersion        `cmd:"" name:"help-version" aliases:"version" group:"service" unsafe:"" help:"show versions of ahriman and what it was built with"`
 	Upload             upload             `cmd:"" name:"upload" group:"distribution" unsafe:"" help:"send package files to the master"`
 
+	ServiceClean          serviceClean          `cmd:"" name:"service-clean" aliases:"clean,repo-clean" group:"service" help:"empty directories of the service, and its queue"`
 	ServiceConfig         serviceConfig         `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
 	ServiceConfigValidate serviceConfigValidate `cmd:"" name:"service-config-validate" aliases:"config-validate,repo-config-validate" group:"service" unsafe:"" help:"find errors in the configuration"`
 	ServiceRepositories   serviceRepositories   `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`

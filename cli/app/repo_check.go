@@ -1,0 +1,28 @@
+package app
+
+import (
+	"context"
+)
+
+// repoCheck says what an update would build because its source is newer.
+type repoCheck struct {
+	ExitCode bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	JSON     bool     `name:"json" help:"print one JSON object a line"`
+	Package  []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
+}
+
+// Help shows how the command is used.
+func (c *repoCheck) Help() string {
+	return `It is repo-update --dry-run --no-manual --no-dependencies: what was asked for is left out, and nothing changes.
+
+Examples: what is newer; a letter when something is.
+
+    ahriman repo-check
+    ahriman repo-check -e > updates && mail -s updates root < updates`
+}
+
+// Run prints what is due.
+func (c *repoCheck) Run(ctx context.Context, env *Env, globals *Globals) error {
+	check := repoUpdate{AUR: true, Local: true, DryRun: true, ExitCode: c.ExitCode, JSON: c.JSON, Package: c.Package}
+	return check.Run(ctx, env, globals)
+}
