@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"ahriman/core/build"
@@ -145,9 +144,6 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 			return nil, err
 		}
 		return runner.Srcinfo(ctx, dir, n.settings.ID.Architecture)
-	}
-	if err := os.MkdirAll(c.ScratchDir, 0o755); err != nil {
-		return nil, err
 	}
 	if n.master != nil {
 		c.Observers = append(c.Observers, n.master.Observer(c.Process))

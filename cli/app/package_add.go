@@ -119,11 +119,7 @@ func (n *node) add(ctx context.Context, name string, a addition) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	scratch := n.path(".scratch")
-	if err := os.MkdirAll(scratch, 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(scratch, "add-")
+	dir, err := os.MkdirTemp(scratchBase(n.env), "ahriman-add-")
 	if err != nil {
 		return nil, err
 	}

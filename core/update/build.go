@@ -44,7 +44,6 @@ func levels(dues []*due) [][]*due {
 // build builds what is due, level by level, and publishes each level before the
 // next is begun. What needs a base that failed is not tried.
 func (r *run) build(ctx context.Context, dues []*due) error {
-	defer r.discard(dues)
 	if r.Runner == nil {
 		return errors.New("this node does not build")
 	}
@@ -84,6 +83,7 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 				r.dequeue(ctx, d.request)
 			}
 		}
+		r.discard(level)
 		published, err := r.publish(ctx, built)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"ahriman/core/alpm"
+	"ahriman/core/internal/durable"
 	"ahriman/core/pkgbuild"
 	"ahriman/core/source"
 	"ahriman/core/store"
@@ -38,11 +39,11 @@ type relations struct {
 func (f *Flow) Plan(ctx context.Context, request Request) ([][]Due, *Outcome, error) {
 	r := f.newRun(request)
 	r.observers, r.planning = nil, true
+	defer r.clean()
 	dues, err := r.collect(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer r.discard(dues)
 	var plan [][]Due
 	for _, level := range levels(dues) {
 		var entries []Due
@@ -218,7 +219,14 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 
 // prepare lays out the source of a base, patched, and reads its PKGBUILD.
 func (r *run) prepare(ctx context.Context, p source.Package, patches []source.Patch) (*due, error) {
-	dir, err := os.MkdirTemp(r.ScratchDir, "source-")
+	if r.scratch == nil {
+		scratch, err := durable.NewScratch(r.ScratchDir)
+		if err != nil {
+			return nil, err
+		}
+		r.scratch = scratch
+	}
+	dir, err := os.MkdirTemp(r.scratch.Dir, "source-")
 	if err != nil {
 		return nil, err
 	}
@@ -333,6 +341,13 @@ func (r *run) dequeue(ctx context.Context, id int64) {
 	}
 	if err := r.Store.Dequeue(ctx, id); err != nil {
 		r.Logger.Warn("removing a request", "error", err)
+	}
+}
+
+// clean removes all that the run laid out.
+func (r *run) clean() {
+	if err := r.scratch.Remove(); err != nil {
+		r.Logger.Warn("cleaning up", "error", err)
 	}
 }
 

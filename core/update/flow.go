@@ -8,6 +8,7 @@ import (
 
 	"ahriman/core/alpm"
 	"ahriman/core/build"
+	"ahriman/core/internal/durable"
 	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
 	"ahriman/core/source"
@@ -95,7 +96,8 @@ type run struct {
 	request   Request
 	outcome   *Outcome
 	observers []Observer
-	planning  bool // nothing may change, and no PKGBUILD run
+	planning  bool             // nothing may change, and no PKGBUILD run
+	scratch   *durable.Scratch // where sources are laid out; nil until some are
 }
 
 // Run does what is due. It returns the outcome, and an *OutcomeError when some
@@ -114,6 +116,7 @@ func (f *Flow) Remove(ctx context.Context, bases []string) (*Outcome, error) {
 // do wraps work in what every run begins and ends with.
 func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (*Outcome, error) {
 	r := f.newRun(request)
+	defer r.clean()
 	started := time.Now()
 	r.emit(ctx, RunStarted{})
 	if f.Triggers != nil {
