@@ -48,7 +48,7 @@ func TestContract(t *testing.T) {
 		}
 		t.Run(node.Name, func(t *testing.T) {
 			var aliases []string
-			for _, alias := range strings.Split(cells[1], ",") {
+			for alias := range strings.SplitSeq(cells[1], ",") {
 				// These names are shared: given arguments they are our own commands.
 				if alias != "" && have[alias] == nil {
 					aliases = append(aliases, alias)
@@ -89,7 +89,7 @@ func checkFlags(t *testing.T, node *kong.Node, usage string) (missing []string) 
 		if got := !flag.IsBool() && !flag.IsCounter(); got != takes {
 			t.Errorf("%s: takes a value %v, want %v", match, got, takes)
 		}
-		for _, choice := range strings.Split(strings.Trim(value, "{}"), ",") {
+		for choice := range strings.SplitSeq(strings.Trim(value, "{}"), ",") {
 			if strings.HasPrefix(value, "{") && !slices.Contains(flag.EnumSlice(), choice) {
 				t.Errorf("%s: does not take %s", match, choice)
 			}

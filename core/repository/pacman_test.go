@@ -26,7 +26,7 @@ func testPacman(t *testing.T, compression alpm.Compression) {
 	r := open(t, repository.Options{Signer: g, Compression: compression})
 	dir := t.TempDir()
 	var add []string
-	for _, name := range strings.Fields("liba app tool zed") {
+	for name := range strings.FieldsSeq("liba app tool zed") {
 		p := testPackage{name: name, version: "1.0-1", arch: "x86_64"}
 		if name == "app" {
 			p.depends = []string{"liba>=1"}

@@ -216,7 +216,8 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-func key(s string) *string { return &s }
+//go:fix inline
+func key(s string) *string { return new(s) }
 
 func TestApply(t *testing.T) {
 	for _, test := range []struct {
@@ -224,13 +225,13 @@ func TestApply(t *testing.T) {
 		patch source.Patch
 		want  string // appended
 	}{
-		{"variable", source.Patch{Key: key("pkgver"), Value: "2"}, "\npkgver=2\n"},
-		{"quoted", source.Patch{Key: key("pkgdesc"), Value: "it's $HOME"}, "\npkgdesc='it'\\''s $HOME'\n"},
-		{"empty", source.Patch{Key: key("url"), Value: ""}, "\nurl=''\n"},
-		{"list", source.Patch{Key: key("depends"), Value: []any{"a", "b>=1"}}, "\ndepends=(a 'b>=1')\n"},
-		{"shell array", source.Patch{Key: key("depends"), Value: "(a 'b c')"}, "\ndepends=(a 'b c')\n"},
-		{"JSON array", source.Patch{Key: key("depends"), Value: `["a","b"]`}, "\ndepends=(a b)\n"},
-		{"function", source.Patch{Key: key("build()"), Value: "{ make; }"}, "\nbuild() { make; }\n"},
+		{"variable", source.Patch{Key: new("pkgver"), Value: "2"}, "\npkgver=2\n"},
+		{"quoted", source.Patch{Key: new("pkgdesc"), Value: "it's $HOME"}, "\npkgdesc='it'\\''s $HOME'\n"},
+		{"empty", source.Patch{Key: new("url"), Value: ""}, "\nurl=''\n"},
+		{"list", source.Patch{Key: new("depends"), Value: []any{"a", "b>=1"}}, "\ndepends=(a 'b>=1')\n"},
+		{"shell array", source.Patch{Key: new("depends"), Value: "(a 'b c')"}, "\ndepends=(a 'b c')\n"},
+		{"JSON array", source.Patch{Key: new("depends"), Value: `["a","b"]`}, "\ndepends=(a b)\n"},
+		{"function", source.Patch{Key: new("build()"), Value: "{ make; }"}, "\nbuild() { make; }\n"},
 	} {
 		dir := tree(t, map[string]string{"PKGBUILD": foo})
 		if err := source.Apply(t.Context(), dir, []source.Patch{test.patch}); err != nil {
@@ -241,7 +242,7 @@ func TestApply(t *testing.T) {
 		}
 	}
 	for _, patch := range []source.Patch{
-		{Key: key("x; rm -rf /"), Value: "1"}, {Key: key("a"), Value: 1}, {Key: key("a"), Value: "(a 'b)"}, {Value: 1},
+		{Key: new("x; rm -rf /"), Value: "1"}, {Key: new("a"), Value: 1}, {Key: new("a"), Value: "(a 'b)"}, {Value: 1},
 	} {
 		if err := source.Apply(t.Context(), tree(t, map[string]string{"PKGBUILD": foo}), []source.Patch{patch}); err == nil {
 			t.Errorf("%+v was applied", patch)

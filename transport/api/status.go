@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"strings"
 
 	"ahriman/core/alpm"
@@ -26,10 +27,8 @@ func BuildStatuses() []BuildStatus {
 
 // Validate refuses what is no state, with ErrBadRequest.
 func (s BuildStatus) Validate() error {
-	for _, known := range BuildStatuses() {
-		if s == known {
-			return nil
-		}
+	if slices.Contains(BuildStatuses(), s) {
+		return nil
 	}
 	return Errorf(ErrBadRequest, "%q is not a status (use one of unknown, pending, building, failed, success)", string(s))
 }
