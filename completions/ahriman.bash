@@ -28,6 +28,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' files*'
 		;;
+	package-archives)
+		flags+=' -e --exit-code --info --no-info --json'
+		values+=' '
+		arguments+=' packages'
+		;;
 	package-changes)
 		flags+=' -e --exit-code'
 		values+=' '
@@ -52,6 +57,11 @@ __ahriman_command() {
 		flags+=' '
 		values+=' '
 		arguments+=' packages'
+		;;
+	package-rollback)
+		flags+=' --hold --no-hold -u --username --json'
+		values+=' -u=none --username=none'
+		arguments+=' packages none'
 		;;
 	package-status-remove)
 		flags+=' '
@@ -238,7 +248,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -93,6 +93,12 @@ complete -c ahriman -n '__ahriman_command_is package-info' -l mtree -d 'print th
 complete -c ahriman -n '__ahriman_command_is package-info' -l md5 -d 'compute the file\'s MD5 too'
 complete -c ahriman -n '__ahriman_command_is package-info' -l json -d 'print one object a line, with files and build environment'
 complete -c ahriman -n '__ahriman_command_is package-info' -F
+complete -c ahriman -n __ahriman_no_command -a 'package-archives' -d 'list the package files of a package that are kept'
+complete -c ahriman -n '__ahriman_command_is package-archives' -s e -l exit-code -d 'exit 4 when there are none'
+complete -c ahriman -n '__ahriman_command_is package-archives' -l info -d 'show more of each package'
+complete -c ahriman -n '__ahriman_command_is package-archives' -l no-info -d 'not: show more of each package'
+complete -c ahriman -n '__ahriman_command_is package-archives' -l json -d 'print one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is package-archives' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-changes' -d 'show what the source of a package has become'
 complete -c ahriman -n '__ahriman_command_is package-changes' -s e -l exit-code -d 'exit 4 when there is nothing to show'
 complete -c ahriman -n '__ahriman_command_is package-changes' -a '(__ahriman_names packages)'
@@ -105,6 +111,12 @@ complete -c ahriman -n '__ahriman_command_is package-pkgbuild' -s e -l exit-code
 complete -c ahriman -n '__ahriman_command_is package-pkgbuild' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-pkgbuild-remove' -d 'forget what package-pkgbuild shows'
 complete -c ahriman -n '__ahriman_command_is package-pkgbuild-remove' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-rollback' -d 'publish an earlier version of a package'
+complete -c ahriman -n '__ahriman_command_is package-rollback' -l hold -d 'hold the package afterwards, or the next update builds it again'
+complete -c ahriman -n '__ahriman_command_is package-rollback' -l no-hold -d 'not: hold the package afterwards, or the next update builds it again'
+complete -c ahriman -n '__ahriman_command_is package-rollback' -s u -l username -x -d 'user who asks, one of user-list'
+complete -c ahriman -n '__ahriman_command_is package-rollback' -l json -d 'print events, one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is package-rollback' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-status-remove' -d 'forget packages, and leave the repository alone'
 complete -c ahriman -n '__ahriman_command_is package-status-remove' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-status-update' -d 'set the status of packages'

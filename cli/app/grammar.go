@@ -17,11 +17,13 @@ type Grammar struct {
 	PackageRemove         packageRemove         `cmd:"" name:"package-remove" aliases:"remove" group:"package" help:"remove packages from the repository"`
 	PackageStatus         packageStatus         `cmd:"" name:"package-status" aliases:"status" group:"package" help:"show packages and how they do"`
 	PackageInfo           packageInfo           `cmd:"" name:"package-info" group:"package" unsafe:"" help:"print what package files say about themselves"`
+	PackageArchives       packageArchives       `cmd:"" name:"package-archives" group:"package" help:"list the package files of a package that are kept"`
 	PackageChanges        packageChanges        `cmd:"" name:"package-changes" group:"package" help:"show what the source of a package has become"`
 	PackageChangesRemove  packageChangesRemove  `cmd:"" name:"package-changes-remove" group:"package" help:"forget what package-changes shows"`
 	PackageHold           packageHold           `cmd:"" name:"package-hold" group:"package" help:"keep packages as they are when their sources get newer"`
 	PackagePkgbuild       packagePkgbuild       `cmd:"" name:"package-pkgbuild" group:"package" help:"show the PKGBUILD that a package was built from"`
 	PackagePkgbuildRemove packagePkgbuildRemove `cmd:"" name:"package-pkgbuild-remove" group:"package" help:"forget what package-pkgbuild shows"`
+	PackageRollback       packageRollback       `cmd:"" name:"package-rollback" group:"package" help:"publish an earlier version of a package"`
 	PackageStatusRemove   packageStatusRemove   `cmd:"" name:"package-status-remove" group:"package" help:"forget packages, and leave the repository alone"`
 	PackageStatusUpdate   packageStatusUpdate   `cmd:"" name:"package-status-update" aliases:"status-update" group:"package" help:"set the status of packages"`
 	PackageUnhold         packageUnhold         `cmd:"" name:"package-unhold" group:"package" help:"let updates have packages again"`

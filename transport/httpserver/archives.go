@@ -1,10 +1,6 @@
 package httpserver
 
 import (
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -13,9 +9,6 @@ import (
 	"ahriman/core/store"
 	"ahriman/transport/api"
 )
-
-// maxArchives bounds how many package files of one base are looked at.
-const maxArchives = 1000
 
 // getArchives lists the versions of a base that are kept, the oldest first.
 func (s *Server) getArchives(c *call, _ nothing) ([]source.Package, error) {
@@ -27,34 +20,15 @@ func (s *Server) getArchives(c *call, _ nothing) ([]source.Package, error) {
 	if err != nil || repository.Shelf == nil || alpm.CheckName(c.base()) != nil {
 		return []source.Package{}, err
 	}
-	directory := filepath.Dir(repository.Shelf.PoolPath(c.base(), "any"))
-	entries, err := os.ReadDir(directory)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	files, err := repository.Shelf.Archives(c.Context(), c.base())
+	if err != nil {
 		return nil, err
 	}
 	versions := map[string][]alpm.Package{}
-	for _, entry := range entries[:min(len(entries), maxArchives)] {
-		p, ok := archiveOf(filepath.Join(directory, entry.Name()))
-		fits := p.Base == c.base() && (p.Architecture == "any" || p.Architecture == repository.ID.Architecture)
-		if ok && fits {
-			versions[p.Version] = append(versions[p.Version], p)
-		}
+	for _, p := range files {
+		versions[p.Version] = append(versions[p.Version], p)
 	}
 	return describe(versions, record)
-}
-
-// archiveOf reads what a package file says of itself; false for other files.
-func archiveOf(path string) (alpm.Package, bool) {
-	name := filepath.Base(path)
-	if _, _, _, _, err := alpm.ParseFileName(name); err != nil || strings.HasPrefix(name, ".") {
-		return alpm.Package{}, false
-	}
-	stat, err := os.Stat(path)
-	if err != nil {
-		return alpm.Package{}, false
-	}
-	info, err := alpm.ReadInfo(path)
-	return alpm.Package{Info: info, FileName: name, CompressedSize: stat.Size()}, err == nil
 }
 
 // describe makes one package of the files of each version, the oldest first.

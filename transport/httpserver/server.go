@@ -63,6 +63,9 @@ type Shelf interface {
 	Waiting() string
 	// PoolPath is where a published file of a base is kept, if it is.
 	PoolPath(base, fileName string) string
+	// Archives are the package files of a base that are kept, the oldest
+	// version first.
+	Archives(ctx context.Context, base string) ([]alpm.Package, error)
 }
 
 // Repository is one that the server knows.
