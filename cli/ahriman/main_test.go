@@ -29,6 +29,18 @@ func TestBrokenPipe(t *testing.T) {
 	}
 }
 
+// buildStripped builds a program as make build does and returns its path.
+func buildStripped(b *testing.B, source string) string {
+	b.Helper()
+	program := filepath.Join(b.TempDir(), "program")
+	build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, source)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("building %s: %v\n%s", source, err, out)
+	}
+	return program
+}
+
 // BenchmarkVersion is the time of a whole process, for comparison with one that
 // does nothing.
 func BenchmarkVersion(b *testing.B) {
@@ -38,12 +50,7 @@ func BenchmarkVersion(b *testing.B) {
 		b.Fatal(err)
 	}
 	for name, source := range map[string]string{"ahriman": "ahriman/cli/ahriman", "nothing": nothing} {
-		program := filepath.Join(dir, name)
-		build := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, source)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			b.Fatalf("building %s: %v\n%s", name, err, out)
-		}
+		program := buildStripped(b, source)
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				if err := exec.CommandContext(b.Context(), program, "--version").Run(); err != nil {
