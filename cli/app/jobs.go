@@ -71,16 +71,20 @@ func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() 
 }
 
 // Kinds implements httpserver.Submitter.
-func (j *jobs) Kinds() []string { return []string{httpserver.JobUpdate, httpserver.JobRemove} }
+func (j *jobs) Kinds() []string {
+	return []string{httpserver.JobUpdate, httpserver.JobRemove, httpserver.JobRollback}
+}
 
 // Submit implements httpserver.Submitter.
 func (j *jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arguments any, user string) (string, error) {
-	var request update.Request
+	var request any
 	switch a := arguments.(type) {
 	case api.UpdateRequest:
 		request = update.Request{AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true}
 	case api.BasesRequest:
 		request = update.Request{Bases: a.Packages}
+	case api.RollbackRequest:
+		request = update.Return{Base: a.Package, Version: a.Version, Hold: a.Hold}
 	}
 	text, err := json.Marshal(request)
 	if err != nil {

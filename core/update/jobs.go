@@ -15,9 +15,17 @@ import (
 
 // The kinds of jobs.
 const (
-	JobUpdate = "update" // arguments: a Request
-	JobRemove = "remove" // arguments: a Request, of which Bases is read
+	JobUpdate   = "update"   // arguments: a Request
+	JobRemove   = "remove"   // arguments: a Request, of which Bases is read
+	JobRollback = "rollback" // arguments: a Return
 )
+
+// Return says which version of a base to go back to, as Rollback has it.
+type Return struct {
+	Base    string `json:"package"`
+	Version string `json:"version"`
+	Hold    bool   `json:"hold"`
+}
 
 // ErrClosed is what Submit returns once the node is going down.
 var ErrClosed = errors.New("the node is going down")
@@ -74,6 +82,15 @@ func (j *Jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, ar
 type work func(ctx context.Context, f *Flow) (*Outcome, error)
 
 func workOf(kind string, arguments json.RawMessage) (work, error) {
+	if kind == JobRollback {
+		var back Return
+		if err := json.Unmarshal(arguments, &back); err != nil {
+			return nil, fmt.Errorf("reading the arguments of a job: %w", err)
+		}
+		return func(ctx context.Context, f *Flow) (*Outcome, error) {
+			return f.Rollback(ctx, back.Base, back.Version, back.Hold)
+		}, nil
+	}
 	var request Request
 	if err := json.Unmarshal(arguments, &request); err != nil {
 		return nil, fmt.Errorf("reading the arguments of a job: %w", err)
