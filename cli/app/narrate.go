@@ -85,7 +85,11 @@ func describeEvent(e update.Event) (runLine, bool) {
 	case update.Refused:
 		return runLine{Event: "refused", Base: e.Base, Files: []string{e.File}, Error: e.Reason}, true
 	case update.Undelivered:
-		return runLine{Event: "undelivered", Error: e.Err.Error()}, true
+		var bases []string
+		for _, p := range e.Packages {
+			bases = append(bases, p.Base)
+		}
+		return runLine{Event: "undelivered", Base: strings.Join(bases, " "), Error: e.Err.Error()}, true
 	case update.Left:
 		return runLine{Event: "unchanged", Base: e.Base, Version: e.Version, Reason: e.Reason}, true
 	case update.Unavailable:

@@ -285,7 +285,7 @@ func (r *run) deliver(ctx context.Context, result trigger.Result) {
 	}
 	result.Repository = r.Repository.ID()
 	if err := r.Triggers.Result(ctx, result); err != nil {
-		r.triggered("after a publication", err)
+		r.outcome.Triggers = append(r.outcome.Triggers, err.Error())
 		var packages []source.Package
 		for _, built := range result.Built {
 			packages = append(packages, built.Package)
