@@ -88,3 +88,23 @@ func fillDirectory(b *testing.B, r *repository.Repository) {
 		}
 	}
 }
+
+// BenchmarkPublishHundred publishes a hundred packages into an empty
+// repository; its peer is one run of the real repo-add with the same hundred.
+func BenchmarkPublishHundred(b *testing.B) {
+	add := hundred(b)
+	b.Run("ours", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			r := open(b, repository.Options{})
+			b.StartTimer()
+			publish(b, r, repository.Change{Add: add})
+		}
+	})
+	b.Run("repo-add", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			database := filepath.Join(b.TempDir(), fmt.Sprintf("aur%d.db.tar.gz", i))
+			run(b, "repo-add", append([]string{"-q", database}, add...)...)
+		}
+	})
+}
