@@ -216,9 +216,6 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-//go:fix inline
-func key(s string) *string { return new(s) }
-
 func TestApply(t *testing.T) {
 	for _, test := range []struct {
 		name  string
