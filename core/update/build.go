@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -164,8 +165,26 @@ func (r *run) buildOne(ctx context.Context, runner build.Runner, d *due, stock *
 	if err != nil {
 		return nil, err
 	}
-	r.emit(ctx, BuildEnded{Package: p, Took: time.Since(started)})
+	text, err := d.text()
+	if err != nil {
+		return nil, err
+	}
+	r.emit(ctx, BuildEnded{Package: p, Took: time.Since(started), Commit: d.commit, PKGBUILD: text})
 	return b, nil
+}
+
+// maxPKGBUILD is how much of a PKGBUILD is kept, in bytes.
+const maxPKGBUILD = 1 << 20
+
+// text returns the PKGBUILD.
+func (d *due) text() (string, error) {
+	file, err := os.Open(filepath.Join(d.dir, "PKGBUILD"))
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxPKGBUILD))
+	return strings.ToValidUTF8(string(text), "\uFFFD"), err
 }
 
 // start runs one job and copies its log to the observers.

@@ -36,9 +36,11 @@ type LogLines struct {
 // BuildEnded says how a build ended. Package is what it built, with the
 // properties of the package files; after a failure, what was asked for.
 type BuildEnded struct {
-	Package source.Package
-	Took    time.Duration
-	Err     error // nil: built
+	Package  source.Package
+	Took     time.Duration
+	Commit   string // of the sources; empty where they are not git's
+	PKGBUILD string // what was built, patches applied
+	Err      error  // nil: built
 }
 
 // Skipped says that a base was not tried because it needs bases that failed.

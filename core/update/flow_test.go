@@ -273,6 +273,10 @@ func TestOrderFailuresAndWhatNeedsThem(t *testing.T) {
 	if err != nil || len(logs) != 2 || logs[1].Message != "without a line's end" {
 		t.Errorf("log of app: %+v %v", logs, err)
 	}
+	changes, err := f.store.Changes(t.Context(), f.config.Repository.ID(), "app")
+	if err != nil || !strings.HasPrefix(changes.PKGBUILD, "pkgname=app\n") {
+		t.Errorf("PKGBUILD of app: %q %v", changes.PKGBUILD, err)
+	}
 	builds, err := f.store.Builds(t.Context(), f.config.Repository.ID(), "app", 1)
 	if err != nil || len(builds) != 1 || len(builds[0].Input) != 64 || len(builds[0].Outputs) != 1 {
 		t.Errorf("record of app: %+v %v", builds, err)

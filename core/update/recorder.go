@@ -56,6 +56,7 @@ func (r recorder) buildEnded(ctx context.Context, e BuildEnded) error {
 	// The names tell the next publication when the base is complete.
 	return errors.Join(
 		r.store.SetPackage(ctx, r.id, e.Package, store.Building),
+		r.store.SetChanges(ctx, r.id, e.Package.Base, store.Changes{LastCommit: e.Commit, PKGBUILD: e.PKGBUILD}),
 		r.event(ctx, store.EventPackageUpdated, e.Package.Base, "", map[string]float64{"took": e.Took.Seconds()}))
 }
 

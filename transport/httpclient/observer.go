@@ -122,7 +122,9 @@ func (o *Observer) buildEnded(ctx context.Context, e update.BuildEnded) error {
 		errs = append(errs, o.set(ctx, e.Package, api.Failed))
 	} else {
 		// With all its names, so that the master knows when the base is complete.
-		errs = append(errs, o.repository.SetPackage(ctx, e.Package.Base, api.Building, &e.Package))
+		errs = append(errs,
+			o.repository.SetPackage(ctx, e.Package.Base, api.Building, &e.Package),
+			o.repository.SetChanges(ctx, e.Package.Base, api.Changes{LastCommitSHA: e.Commit, PKGBUILD: e.PKGBUILD}))
 		data, err := json.Marshal(map[string]float64{"took": e.Took.Seconds()})
 		if err != nil {
 			return err
