@@ -55,7 +55,6 @@ func modules() map[string][]string {
 		"github.com/ulikunitz/xz":           {"core/alpm"},
 		"github.com/mikelolasagasti/xz":     {"core/alpm"},
 		"github.com/pierrec/lz4":            {"core/alpm"},
-		"mvdan.cc/sh":                       {"core/pkgbuild"},
 		"modernc.org/sqlite":                {"core/store"},
 		"github.com/ProtonMail/go-crypto":   {"sign"},
 		"github.com/pkg/sftp":               {"transport"},
