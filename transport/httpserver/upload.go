@@ -158,6 +158,17 @@ func (s *Server) receivePart(a *arrival, part io.Reader, parameters map[string]s
 	return a.receivePackage(part, fileName, s.config.MaxFile)
 }
 
+// fullReader fills what it is given, except at the end.
+type fullReader struct{ r io.Reader }
+
+func (f fullReader) Read(p []byte) (int, error) {
+	n, err := io.ReadFull(f.r, p)
+	if err == io.ErrUnexpectedEOF {
+		err = nil // the next read tells
+	}
+	return n, err
+}
+
 // soundFileName accepts a name that is one visible file in a directory.
 func soundFileName(name string) bool {
 	return name[0] != '.' && name[0] != '-' && len(name) <= 250 && !strings.ContainsFunc(name, func(r rune) bool {
@@ -177,7 +188,9 @@ func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) e
 	}
 	a.file = file
 	limited := &limitedReader{r: part, left: limit, unlimited: limit <= 0}
-	pkg, err := alpm.ReadPackage(io.TeeReader(limited, file), fileName)
+	// A part gives 4 KiB at a time; the file is written in larger pieces.
+	pieces := bufio.NewReaderSize(io.TeeReader(fullReader{limited}, file), uploadBuffer)
+	pkg, err := alpm.ReadPackage(pieces, fileName)
 	switch {
 	case limited.exceeded:
 		return api.Errorf(api.ErrBadRequest, "Body part is too large: %s has more than %d bytes", fileName, limit)
