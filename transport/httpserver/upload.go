@@ -163,8 +163,8 @@ type fullReader struct{ r io.Reader }
 
 func (f fullReader) Read(p []byte) (int, error) {
 	n, err := io.ReadFull(f.r, p)
-	if err == io.ErrUnexpectedEOF {
-		err = nil // the next read tells
+	if n > 0 && err == io.ErrUnexpectedEOF {
+		err = nil // the next read tells; a cut body's own error comes with nothing
 	}
 	return n, err
 }
