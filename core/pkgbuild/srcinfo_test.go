@@ -177,7 +177,7 @@ func FuzzEvaluate(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		for _, snippet := range strings.Split(string(data), "\n----\n") {
+		for snippet := range strings.SplitSeq(string(data), "\n----\n") {
 			f.Add([]byte("pkgname=a\npkgver=1\npkgrel=1\narch=(any)\n" + snippet))
 		}
 	}
