@@ -41,7 +41,7 @@ check: setup ## all that CI checks: formatting, analysis, generated files, tests
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...
 
-demo: build ## build and distribute real packages on this machine, from nothing
+demo: setup build ## build and distribute real packages on this machine, from nothing
 	recipes/demo/run
 
 generate: man completions ## all that is generated from the command line's grammar
