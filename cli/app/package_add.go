@@ -13,7 +13,7 @@ import (
 )
 
 type packageAdd struct {
-	Dependencies bool     `negatable:"" default:"true" help:"with --now, build what is missing, in the AUR, and needed, too"`
+	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what is published already"`
 	Now          bool     `short:"n" help:"build and publish at once"`
 	Source       string   `short:"s" enum:"auto,archive,aur,directory,local,remote,repository" default:"auto" placeholder:"SOURCE" help:"where the packages come from: ${enum}"`

@@ -12,7 +12,7 @@ import (
 
 type repoUpdate struct {
 	AUR          bool     `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
-	Dependencies bool     `negatable:"" default:"true" help:"build what is missing, in the AUR, and needed, too"`
+	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool     `help:"say what would be built, in which order, and change nothing"`
 	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
 	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`

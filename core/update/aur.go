@@ -106,17 +106,20 @@ func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string
 }
 
 // needed lays out the bases of the AUR that the dues need, directly or through
-// one another, and that neither the supplies nor the distribution have.
-func (r *run) needed(ctx context.Context, dues []*due) ([]*due, error) {
-	if len(dues) == 0 {
+// one another, and that neither the supplies nor the distribution have. Where no
+// database of the distribution is at hand, as on another one, that is done for
+// dues of the AUR alone: of others, all that they need would be asked for.
+func (r *run) needed(ctx context.Context, all []*due) ([]*due, error) {
+	if len(all) == 0 {
 		return nil, nil
 	}
-	have, err := r.offered(ctx)
+	have, distribution, err := r.offered(ctx)
 	if err != nil {
 		return nil, err
 	}
+	dues := slices.DeleteFunc(slices.Clone(all), func(d *due) bool { return !distribution && d.pkg.Origin.Source != source.AUR })
 	taken := map[string]bool{}
-	for _, d := range dues {
+	for _, d := range all {
 		taken[d.pkg.Base] = true
 		d.offer(have)
 	}
@@ -195,13 +198,14 @@ func offer(have map[string]bool, names, provides []string) {
 	}
 }
 
-// offered returns the names that the supplies and the distribution have.
-func (r *run) offered(ctx context.Context) (map[string]bool, error) {
-	have := map[string]bool{}
+// offered returns the names that the supplies and the distribution have, and
+// whether any database of the distribution is there.
+func (r *run) offered(ctx context.Context) (have map[string]bool, distribution bool, err error) {
+	have = map[string]bool{}
 	for _, supply := range append([]Supply{own{r.Repository}}, r.Supplies...) {
 		packages, err := supply.Packages(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("reading packages to build with: %w", err)
+			return nil, false, fmt.Errorf("reading packages to build with: %w", err)
 		}
 		for i := range packages {
 			offer(have, []string{packages[i].Name}, packages[i].Provides)
@@ -213,13 +217,14 @@ func (r *run) offered(ctx context.Context) (map[string]bool, error) {
 			continue // pacman has not fetched it here; the AUR knows no such names
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", path, err)
+			return nil, false, fmt.Errorf("reading %s: %w", path, err)
 		}
+		distribution = true
 		for i := range packages {
 			offer(have, []string{packages[i].Name}, packages[i].Provides)
 		}
 	}
-	return have, nil
+	return have, distribution, nil
 }
 
 func readDatabase(path string) ([]alpm.Package, error) {
