@@ -114,7 +114,9 @@ func TestHostile(t *testing.T) {
 			if strings.Contains(err.Error(), "secret\n") || strings.Contains(err.Error(), "root:") {
 				t.Errorf("the error tells what is in a file outside: %v", err)
 			}
-			if took > 2*time.Second {
+			// The limit of time is five seconds on the clock, and the race detector
+			// makes many times the work of it: this is about what never ends.
+			if took > 15*time.Second {
 				t.Errorf("took %v of processor time", took)
 			}
 			t.Logf("%v: %.100s", took, err)
