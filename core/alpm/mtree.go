@@ -12,7 +12,7 @@ import (
 // MtreeEntry is one path of a .MTREE, as alpm-mtree(5) and mtree(5) describe
 // it. A number that is not given is -1, a text that is not given empty.
 type MtreeEntry struct {
-	Path   string `json:"path"` // relative to the root, unescaped, no slash at the end
+	Path   string `json:"path"` // relative to the root, unescaped, no slash at its ends
 	Type   string `json:"type"` // "file", "dir" or "link"
 	UID    int64  `json:"uid"`
 	GID    int64  `json:"gid"`
@@ -91,7 +91,7 @@ func (m *mtreeReader) line(fields []string) error {
 	if !ok {
 		return fmt.Errorf("%w: path %q does not begin with ./", ErrFormat, fields[0])
 	}
-	entry.Path = strings.TrimSuffix(path, "/")
+	entry.Path = strings.Trim(path, "/")
 	if err := entry.setAll(fields[1:]); err != nil {
 		return err
 	}
