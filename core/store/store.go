@@ -34,7 +34,7 @@ var migrationFiles embed.FS
 
 // migrations turn version i of the schema into version i+1. A released one is
 // never edited.
-func migrations() []string { return []string{"migrations/0001.sql"} }
+func migrations() []string { return []string{"migrations/0001.sql", "migrations/0002.sql"} }
 
 // What Open and other calls return, wrapped, for a caller to decide on.
 var (
@@ -53,6 +53,8 @@ var (
 	ErrUnknownUser = errors.New("unknown user")
 	// ErrUnknownBuild: no build is recorded that was asked for.
 	ErrUnknownBuild = errors.New("unknown build")
+	// ErrUnknownWorker: no worker has that name or address.
+	ErrUnknownWorker = errors.New("unknown worker")
 )
 
 // DB is an open store. Its methods may be called concurrently.
