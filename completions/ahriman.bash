@@ -108,6 +108,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' packages*'
 		;;
+	repo-daemon | daemon)
+		flags+=' -i --interval --aur --no-aur --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual --partitions --no-partitions -u --username --json'
+		values+=' -i=none --interval=none -u=none --username=none'
+		arguments+=' '
+		;;
 	repo-export)
 		flags+=' '
 		values+=' '
@@ -248,7 +253,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -146,6 +146,24 @@ complete -c ahriman -n __ahriman_no_command -a 'check' -d 'say what is newer tha
 complete -c ahriman -n '__ahriman_command_is repo-check check' -s e -l exit-code -d 'exit 4 when there is nothing to do'
 complete -c ahriman -n '__ahriman_command_is repo-check check' -l json -d 'print one JSON object a line'
 complete -c ahriman -n '__ahriman_command_is repo-check check' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-daemon' -d 'update again and again'
+complete -c ahriman -n __ahriman_no_command -a 'daemon' -d 'update again and again'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -s i -l interval -x -d 'time from one update to the next; each package is looked at once in it (default 43200)'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l aur -d 'build what is newer in the AUR than in the repository'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l no-aur -d 'not: build what is newer in the AUR than in the repository'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l dependencies -d 'build what is needed and only the AUR has, too'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l no-dependencies -d 'not: build what is needed and only the AUR has, too'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l dry-run -d 'say what would be built, and change nothing'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l increment -d 'raise pkgrel of what was asked for and is published already'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l no-increment -d 'not: raise pkgrel of what was asked for and is published already'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l local -d 'build what is newer in cache/ than in the repository'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l no-local -d 'not: build what is newer in cache/ than in the repository'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l manual -d 'publish what was uploaded or added, build what was asked for'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l no-manual -d 'not: publish what was uploaded or added, build what was asked for'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l partitions -d 'look at a part of the packages at a time, spread over the interval'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l no-partitions -d 'not: look at a part of the packages at a time, spread over the interval'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -s u -l username -x -d 'build as this user: its packager'
+complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l json -d 'print events, one JSON object a line'
 complete -c ahriman -n __ahriman_no_command -a 'repo-export' -d 'copy the repository to a directory, for other tools'
 complete -c ahriman -n '__ahriman_command_is repo-export' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-import' -d 'publish what another tool made of a copy'

@@ -35,6 +35,7 @@ type Grammar struct {
 
 	// Repository.
 	RepoCheck        repoCheck        `cmd:"" name:"repo-check" aliases:"check" group:"repository" help:"say what is newer than the repository, and change nothing"`
+	RepoDaemon       repoDaemon       `cmd:"" name:"repo-daemon" aliases:"daemon" group:"repository" help:"update again and again"`
 	RepoExport       repoExport       `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
 	RepoImport       repoImport       `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
 	RepoRollback     repoRollback     `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
