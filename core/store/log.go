@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,14 +127,19 @@ func (db *DB) RemoveLogs(ctx context.Context, id alpm.RepositoryID, base, versio
 }
 
 // RotateLogs keeps the logs of the last keep processes of each base of a
-// repository; 0 removes all.
-func (db *DB) RotateLogs(ctx context.Context, id alpm.RepositoryID, keep int) error {
-	_, err := db.exec(ctx, `DELETE FROM log_runs WHERE id IN (
+// repository, or of these bases only; 0 removes all.
+func (db *DB) RotateLogs(ctx context.Context, id alpm.RepositoryID, keep int, bases ...string) error {
+	only, err := json.Marshal(append([]string{}, bases...))
+	if err != nil {
+		return fmt.Errorf("rotating logs of %s: %w", id, err)
+	}
+	_, err = db.exec(ctx, `DELETE FROM log_runs WHERE id IN (
 		SELECT r.id FROM log_runs r JOIN (
 			SELECT base, process, row_number() OVER (PARTITION BY base ORDER BY max(id) DESC) AS age
 			FROM log_runs WHERE repository = ?1 GROUP BY base, process
 		) p ON p.base = r.base AND p.process = r.process
-		WHERE r.repository = ?1 AND p.age > ?2)`, key(id), keep)
+		WHERE r.repository = ?1 AND p.age > ?2 AND (?3 = '[]' OR r.base IN (SELECT value FROM json_each(?3))))`,
+		key(id), keep, string(only))
 	if err != nil {
 		return fmt.Errorf("rotating logs of %s: %w", id, err)
 	}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -290,7 +292,7 @@ func TestEvents(t *testing.T) {
 
 func TestUsers(t *testing.T) {
 	db, ctx := open(t), t.Context()
-	ann := User{"ann", "$2b$hash", Full, "Ann", "ABCD"}
+	ann := User{"ann", "$2b$hash", RoleWorker, "Ann", "ABCD", aur, []string{"foo", "bar"}}
 	check(t, "set", nil, nil, db.SetUser(ctx, User{Name: "ann", Access: Read}))
 	check(t, "set again", nil, nil, db.SetUser(ctx, ann))
 	got, err := db.User(ctx, "ann")
@@ -304,8 +306,54 @@ func TestUsers(t *testing.T) {
 	if _, err := db.User(ctx, "ann"); !errors.Is(err, ErrUnknownUser) {
 		t.Errorf("removed user: %v", err)
 	}
-	if Reporter.Allows(Full) || !Reporter.Allows(Read) || Access("x").Allows(Access("x")) || Access("").Allows(Unauthorized) {
-		t.Error("order of access levels")
+}
+
+func TestTokens(t *testing.T) {
+	db, ctx := open(t), t.Context()
+	ann, bob := User{Name: "ann", Access: RoleWorker, Bases: []string{"foo"}}, User{Name: "bob", Access: Full}
+	check(t, "set", nil, nil, errors.Join(db.SetUser(ctx, ann), db.SetUser(ctx, bob)))
+	secret, first, err := db.AddToken(ctx, "ann", time.Hour)
+	if err != nil || len(secret) != 56 || !IsToken(secret) || !strings.HasPrefix(secret, first.ID) || len(first.ID) != 12 {
+		t.Fatalf("token %q %+v: %v", secret, first, err)
+	}
+	other, second, err := db.AddToken(ctx, "ann", 0)
+	if err != nil || other == secret || !second.Expires.IsZero() {
+		t.Fatalf("second token: %+v, %v", second, err)
+	}
+	user, token, err := db.TokenUser(ctx, secret)
+	check(t, "user", user, ann, err)
+	check(t, "token", token.ID, first.ID, nil)
+	user, _, err = db.TokenByID(ctx, second.ID)
+	check(t, "by id", user, ann, err)
+	tokens, err := db.Tokens(ctx)
+	check(t, "tokens", len(tokens), 2, err)
+	if text, err := os.ReadFile(db.Path()); err != nil || bytes.Contains(text, []byte(secret[tokenID:])) {
+		t.Errorf("the secret is in the file, or %v", err)
+	}
+
+	gone := func(what, secret string) {
+		t.Helper()
+		if user, _, err := db.TokenUser(ctx, secret); !errors.Is(err, ErrUnknownToken) {
+			t.Errorf("%s: good for %q, %v", what, user.Name, err)
+		}
+	}
+	gone("nothing", "")
+	gone("its beginning", secret[:len(secret)-1])
+	gone("its hash", token.Hash)
+	if err := db.RemoveToken(ctx, "bob", second.ID); !errors.Is(err, ErrUnknownToken) {
+		t.Errorf("another's token removed: %v", err)
+	}
+	start := db.now()
+	db.now = func() time.Time { return start.Add(time.Hour) }
+	gone("expired", secret)
+	check(t, "remove", nil, nil, db.RemoveToken(ctx, "ann", second.ID))
+	gone("removed", other)
+	third, _, err := db.AddToken(ctx, "ann", 0)
+	check(t, "add", nil, nil, err)
+	check(t, "remove user", nil, nil, db.RemoveUser(ctx, "ann"))
+	gone("of a user who is gone", third)
+	if _, _, err := db.AddToken(ctx, "ann", 0); !errors.Is(err, ErrUnknownUser) {
+		t.Errorf("a token for nobody: %v", err)
 	}
 }
 
@@ -339,7 +387,7 @@ func TestBuilds(t *testing.T) {
 func TestWorkers(t *testing.T) {
 	db, ctx := open(t), t.Context()
 	for _, name := range []string{"w2", "w1"} {
-		check(t, "register", nil, nil, db.RegisterWorker(ctx, name, "http://"+name, time.Minute))
+		check(t, "register", nil, nil, db.RegisterWorker(ctx, Worker{Identifier: name, Address: "http://" + name}, time.Minute))
 	}
 	names := func() (all string) {
 		t.Helper()
@@ -357,12 +405,19 @@ func TestWorkers(t *testing.T) {
 	}
 	start := db.now()
 	db.now = func() time.Time { return start.Add(59 * time.Second) }
-	check(t, "renew", nil, nil, db.RegisterWorker(ctx, "w2", "http://new", time.Minute))
+	check(t, "renew", nil, nil, db.RegisterWorker(ctx, Worker{Identifier: "w2", Address: "http://new", User: "ann"}, time.Minute))
 	db.now = func() time.Time { return start.Add(60 * time.Second) }
 	if got := names(); got != "w2=http://new " {
 		t.Error(got)
 	}
-	check(t, "remove", nil, nil, db.RemoveWorker(ctx, "w2"))
+	if err := db.RegisterWorker(ctx, Worker{Identifier: "w2", Address: "http://bad", User: "bob"}, time.Minute); !errors.Is(err, ErrTaken) {
+		t.Errorf("another's worker registered: %v", err)
+	}
+	if err := db.RemoveWorker(ctx, "w2", "bob"); !errors.Is(err, ErrTaken) {
+		t.Errorf("another's worker removed: %v", err)
+	}
+	check(t, "remove", nil, nil, db.RemoveWorker(ctx, "w2", "ann"))
+	check(t, "remove nothing", nil, nil, db.RemoveWorker(ctx, "w2", "ann"))
 	if got := names(); got != "" {
 		t.Error(got)
 	}

@@ -34,7 +34,9 @@ var migrationFiles embed.FS
 
 // migrations turn version i of the schema into version i+1. A released one is
 // never edited.
-func migrations() []string { return []string{"migrations/0001.sql", "migrations/0002.sql"} }
+func migrations() []string {
+	return []string{"migrations/0001.sql", "migrations/0002.sql", "migrations/0003.sql"}
+}
 
 // What Open and other calls return, wrapped, for a caller to decide on.
 var (
@@ -51,6 +53,10 @@ var (
 	ErrUnknownJob = errors.New("unknown job")
 	// ErrUnknownUser: no user has that name.
 	ErrUnknownUser = errors.New("unknown user")
+	// ErrUnknownToken: no token is that, or it is no longer good.
+	ErrUnknownToken = errors.New("unknown token")
+	// ErrTaken: another user has registered a worker of that identifier.
+	ErrTaken = errors.New("another user's")
 	// ErrUnknownBuild: no build is recorded that was asked for.
 	ErrUnknownBuild = errors.New("unknown build")
 	// ErrUnknownWorker: no worker has that name or address.

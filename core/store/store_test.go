@@ -153,7 +153,7 @@ func TestVersion1(t *testing.T) {
 	events, err := db.Events(ctx, aur, EventQuery{})
 	check(t, "events", events, []Event{{EventPackageUpdated, "foo", 1795355920, "done", []byte(`{"took":1.5}`)}}, err)
 	users, err := db.Users(ctx)
-	check(t, "users", users, []User{{"ann", "$2b$12$hash", Full, "Ann <ann@example.org>", "ABCD"}}, err)
+	check(t, "users", users, []User{{Name: "ann", Password: "$2b$12$hash", Access: Full, Packager: "Ann <ann@example.org>", Key: "ABCD"}}, err)
 	build, err := db.BuildOf(ctx, aur, "d1")
 	check(t, "build", build, Build{"foo", "1:2.0-3", "d1", "w1", time.Unix(1795355920, 0), 12500 * time.Millisecond, true,
 		[]Output{{"foo-1:2.0-3-any.pkg.tar.zst", "e3b0", 10}}}, err)

@@ -3,57 +3,61 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
+
+	"ahriman/core/alpm"
 )
 
-// Access is what a user may do, as an ordered set of words; they are ahriman's.
+// Access is what a user may do: one of ahriman's levels, or a role of ours.
+// What each allows is the API's business.
 type Access string
 
-// The access levels, weakest first.
+// The access levels, weakest first, and the roles.
 const (
 	Unauthorized Access = "unauthorized"
 	Read         Access = "read"
 	Reporter     Access = "reporter"
 	Full         Access = "full"
+
+	RoleWorker  Access = "worker"  // builds, uploads and reports
+	RoleBuilder Access = "builder" // hands builds to this node
 )
-
-// Allows says whether someone with a may do what needs need. A word that is no
-// access level allows nothing.
-func (a Access) Allows(need Access) bool {
-	return a.level() >= need.level() && a.level() > 0
-}
-
-func (a Access) level() int {
-	switch a {
-	case Unauthorized:
-		return 1
-	case Read:
-		return 2
-	case Reporter:
-		return 3
-	case Full:
-		return 4
-	}
-	return 0
-}
 
 // User is someone who may log in.
 type User struct {
-	Name     string
-	Password string // bcrypt of password and salt; empty: may not log in
-	Access   Access
-	Packager string // name and address put into packages; empty: the configuration's
-	Key      string // OpenPGP key; empty: none
+	Name       string
+	Password   string // bcrypt of password and salt; empty: has none
+	Access     Access
+	Packager   string            // name and address put into packages; empty: the configuration's
+	Key        string            // OpenPGP key; empty: none
+	Repository alpm.RepositoryID // the only one they may work on; zero: all
+	Bases      []string          // the only ones they may work on; nil: all
 }
 
-const userColumns = "name, password, access, packager, key"
+const userColumns = "users.name, password, access, packager, key, users.repository, bases"
+
+func scanUser(scan func(...any) error, more ...any) (u User, err error) {
+	var repository, bases string
+	err = scan(append([]any{&u.Name, &u.Password, &u.Access, &u.Packager, &u.Key, &repository, &bases}, more...)...)
+	if err != nil {
+		return User{}, err
+	}
+	if repository != "" {
+		u.Repository = repositoryID(repository)
+	}
+	err = json.Unmarshal([]byte(bases), &u.Bases)
+	if len(u.Bases) == 0 {
+		u.Bases = nil
+	}
+	return u, err
+}
 
 // Users returns all users, sorted by name.
 func (db *DB) Users(ctx context.Context) ([]User, error) {
 	users := []User{}
 	err := db.rows(ctx, func(rows *sql.Rows) error {
-		var u User
-		err := rows.Scan(&u.Name, &u.Password, &u.Access, &u.Packager, &u.Key)
+		u, err := scanUser(rows.Scan)
 		users = append(users, u)
 		return err
 	}, "SELECT "+userColumns+" FROM users ORDER BY name")
@@ -65,27 +69,34 @@ func (db *DB) Users(ctx context.Context) ([]User, error) {
 
 // User returns a user, or ErrUnknownUser.
 func (db *DB) User(ctx context.Context, name string) (User, error) {
-	var u User
-	err := db.row(ctx, ErrUnknownUser, []any{&u.Name, &u.Password, &u.Access, &u.Packager, &u.Key},
-		"SELECT "+userColumns+" FROM users WHERE name = ?", name)
+	u, err := scanUser(db.sql.QueryRowContext(ctx, "SELECT "+userColumns+" FROM users WHERE name = ?", name).Scan)
 	if err != nil {
-		return User{}, fmt.Errorf("reading user %s: %w", name, err)
+		return User{}, fmt.Errorf("reading user %s: %w", name, known(err, ErrUnknownUser))
 	}
 	return u, nil
 }
 
-// SetUser adds a user, or replaces the one of that name.
+// SetUser adds a user, or replaces the one of that name, who keeps the tokens.
 func (db *DB) SetUser(ctx context.Context, u User) error {
-	_, err := db.exec(ctx, `INSERT INTO users (name, password, access, packager, key) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (name) DO UPDATE SET password = excluded.password, access = excluded.access,
-		packager = excluded.packager, key = excluded.key`, u.Name, u.Password, u.Access, u.Packager, u.Key)
+	bases, err := json.Marshal(append([]string{}, u.Bases...))
+	if err != nil {
+		return err
+	}
+	repository := ""
+	if u.Repository != (alpm.RepositoryID{}) {
+		repository = key(u.Repository)
+	}
+	_, err = db.exec(ctx, `INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (name) DO UPDATE SET password = excluded.password, access = excluded.access, packager = excluded.packager,
+		key = excluded.key, repository = excluded.repository, bases = excluded.bases`,
+		u.Name, u.Password, u.Access, u.Packager, u.Key, repository, string(bases))
 	if err != nil {
 		return fmt.Errorf("storing user %s: %w", u.Name, err)
 	}
 	return nil
 }
 
-// RemoveUser removes a user, or returns ErrUnknownUser.
+// RemoveUser removes a user with the tokens, or returns ErrUnknownUser.
 func (db *DB) RemoveUser(ctx context.Context, name string) error {
 	n, err := db.exec(ctx, "DELETE FROM users WHERE name = ?", name)
 	if err == nil && n == 0 {

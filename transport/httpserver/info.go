@@ -1,9 +1,11 @@
 package httpserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
+	"ahriman/core/store"
 	"ahriman/transport/api"
 )
 
@@ -93,7 +95,9 @@ func (s *Server) getWorkers(c *call, _ nothing) ([]api.Worker, error) {
 }
 
 func (s *Server) postWorker(c *call, w api.Worker) (nothing, error) {
-	return nothing{}, s.config.Store.RegisterWorker(c.Context(), w.Identifier, w.Address, s.config.WorkerLive)
+	return nothing{}, taken(s.config.Store.RegisterWorker(c.Context(), store.Worker{
+		Identifier: w.Identifier, Address: w.Address, User: c.who.name,
+	}, s.config.WorkerLive))
 }
 
 func (s *Server) deleteWorkers(c *call, _ nothing) (nothing, error) {
@@ -101,5 +105,13 @@ func (s *Server) deleteWorkers(c *call, _ nothing) (nothing, error) {
 }
 
 func (s *Server) deleteWorker(c *call, _ nothing) (nothing, error) {
-	return nothing{}, s.config.Store.RemoveWorker(c.Context(), c.PathValue("identifier"))
+	return nothing{}, taken(s.config.Store.RemoveWorker(c.Context(), c.PathValue("identifier"), c.who.name))
+}
+
+// taken makes another user's worker a refusal.
+func taken(err error) error {
+	if errors.Is(err, store.ErrTaken) {
+		return api.Errorf(api.ErrForbidden, "the worker is another user's")
+	}
+	return err
 }
