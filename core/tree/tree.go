@@ -34,18 +34,22 @@ type Package struct {
 type Graph struct {
 	packages []Package // sorted by base
 	byBase   map[string]int32
-	needs    [][]int32 // by node; names come behind the bases
-	needed   [][]int32 // the same edges, turned
-	groups   []int32   // by node: its strongly connected group; what a group needs has a lower number
-	members  [][]int32 // by group: bases, ascending; none for a group of names
+	needs    [][]int32     // by node; names come behind the bases
+	needed   [][]int32     // the same edges, turned
+	tests    map[edge]bool // edges of checkdepends alone
+	groups   []int32       // by node: its strongly connected group; what a group needs has a lower number
+	members  [][]int32     // by group: bases, ascending; none for a group of names
 }
+
+// edge says that one node needs another.
+type edge struct{ from, to int32 }
 
 // New makes the graph of the packages. A base needs the names in its depends,
 // makedepends and checkdepends, without constraints, that it does not offer
 // itself; it offers its names and provides. Names that nobody offers are left
 // out. Packages of the same base are joined.
 func New(packages []Package) *Graph {
-	g := &Graph{packages: join(packages)}
+	g := &Graph{packages: join(packages), tests: map[edge]bool{}}
 	g.byBase = make(map[string]int32, len(g.packages))
 	for i, p := range g.packages {
 		g.byBase[p.Base] = int32(i)
@@ -102,20 +106,41 @@ func (g *Graph) connect() {
 	}
 	g.needs = make([][]int32, len(g.packages))
 	for i, p := range g.packages {
-		for _, list := range [][]string{p.Depends, p.MakeDepends, p.CheckDepends} {
-			for _, relation := range list {
-				if o, ok := offers[bare(relation)]; ok {
-					g.need(int32(i), o)
-				}
+		for _, list := range [][]string{p.Depends, p.MakeDepends} {
+			g.needAll(int32(i), list, offers)
+		}
+		slices.Sort(g.needs[i])
+		g.needs[i] = slices.Compact(g.needs[i])
+		before := len(g.needs[i])
+		g.needAll(int32(i), p.CheckDepends, offers)
+		for _, to := range g.needs[i][before:] {
+			if _, found := slices.BinarySearch(g.needs[i][:before], to); !found {
+				g.tests[edge{int32(i), to}] = true
 			}
 		}
 	}
-	g.needed = make([][]int32, len(g.needs))
 	for node, edges := range g.needs {
 		slices.Sort(edges)
 		g.needs[node] = slices.Compact(edges)
-		for _, to := range g.needs[node] {
+	}
+	g.turn()
+}
+
+// turn draws the edges the other way round.
+func (g *Graph) turn() {
+	g.needed = make([][]int32, len(g.needs))
+	for node, edges := range g.needs {
+		for _, to := range edges {
 			g.needed[to] = append(g.needed[to], int32(node))
+		}
+	}
+}
+
+// needAll adds the edges from a base to those who offer what the relations name.
+func (g *Graph) needAll(base int32, relations []string, offers map[string]*offer) {
+	for _, relation := range relations {
+		if o, ok := offers[bare(relation)]; ok {
+			g.need(base, o)
 		}
 	}
 }
