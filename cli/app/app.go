@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
@@ -51,6 +52,8 @@ func run(ctx context.Context, env *Env) error {
 	case exited && bare:
 		return &Reported{Usagef("no command given")}
 	case exited: // by --help or --version, which have printed
+		return nil
+	case errors.Is(err, syscall.EPIPE): // the reader of --help has enough
 		return nil
 	case err != nil:
 		return wrongUsage(err, parser.Model)

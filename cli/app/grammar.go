@@ -49,6 +49,7 @@ type Grammar struct {
 	RepoTriggers repoTriggers `cmd:"" name:"repo-triggers" group:"repository" help:"run triggers without an update"`
 	RepoTree     repoTree     `cmd:"" name:"repo-tree" group:"distribution" unsafe:"" help:"print levels of dependencies, and parts for several workers"`
 	Sign         signCommand  `cmd:"" name:"repo-sign" aliases:"sign" group:"distribution" unsafe:"" help:"sign package files, or packages of the repository"`
+	Workers      workers      `cmd:"" name:"workers" group:"distribution" help:"show and change the workers of this master"`
 	Srcinfo      srcinfo      `cmd:"" name:"srcinfo" group:"distribution" unsafe:"" help:"print the .SRCINFO of PKGBUILDs without running them"`
 
 	// Service.

@@ -80,6 +80,12 @@ func (c *userAdd) password(env *Env) (string, error) {
 		env.Warn("a password in the command line can be read by other users of this machine")
 		return *c.Password, nil
 	}
+	return readPassword(env)
+}
+
+// readPassword asks on a terminal, and else takes the first line of standard
+// input.
+func readPassword(env *Env) (string, error) {
 	if f, ok := env.Stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return askPassword(env.Stderr, f)
 	}

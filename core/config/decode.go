@@ -241,6 +241,11 @@ func (f *File) absolute(path string) string {
 	return filepath.Join(filepath.Dir(f.path), path)
 }
 
+// CheckWorker tests the address of a worker, as build.workers has it.
+func CheckWorker(address string) error {
+	return checkURL(address, []string{"http", "https", "http+unix", "ssh", "local"})
+}
+
 // checkURL tests an address. Its own text is not part of the error.
 func checkURL(text string, schemes []string) error {
 	if len(schemes) == 0 {
@@ -249,6 +254,12 @@ func checkURL(text string, schemes []string) error {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || !slices.Contains(schemes, scheme) {
 		return fmt.Errorf("not a URL with %s://", strings.Join(schemes, ":// or "))
+	}
+	if scheme == "local" {
+		if rest, _, _ := strings.Cut(rest, "?"); rest != "" {
+			return errors.New("nothing but options may follow local://")
+		}
+		return nil
 	}
 	if scheme == "http+unix" {
 		host, _, _ := strings.Cut(rest, "/")

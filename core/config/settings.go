@@ -97,20 +97,20 @@ type Build struct {
 	// TriggersKnown are names that repo-triggers may run besides.
 	TriggersKnown []string `ini:"triggers_known"`
 
-	Workers              []string      `ini:"workers" as:"url" schemes:"http https http+unix ssh"` // addresses of workers; ssh is ours
-	Packager             string        `ini:"packager"`                                            // PACKAGER, "Name <mail>"
-	MakeFlags            []string      `ini:"make_flags"`                                          // MAKEFLAGS
-	MakepkgFlags         []string      `ini:"makepkg_flags" default:"--nocolor --ignorearch"`      // arguments of makepkg
-	ArchbuildFlags       []string      `ini:"archbuild_flags"`                                     // arguments of devtools' archbuild
-	MakechrootpkgFlags   []string      `ini:"makechrootpkg_flags"`                                 // arguments of makechrootpkg
-	DevtoolsConfigs      string        `ini:"devtools_configs" as:"path"`                          // directory of devtools' configurations; empty: its own
-	DevtoolsWrapper      []string      `ini:"devtools_wrapper"`                                    // command put before archbuild; empty: none
-	IgnorePackages       []string      `ini:"ignore_packages"`                                     // bases that an update leaves out
-	IncludeDebugPackages bool          `ini:"include_debug_packages" default:"yes"`                // publish *-debug too
-	VCSAllowedAge        time.Duration `ini:"vcs_allowed_age" default:"604800" min:"0"`            // after this, a VCS package is looked at upstream again
-	MinAge               time.Duration `ini:"min_age" default:"0" min:"0"`                         // an AUR version younger than this waits
-	ScanPaths            []string      `ini:"scan_paths" as:"regexp"`                              // regular expressions of files whose owners become dependencies
-	BuildCommand         string        `ini:"build_command" effect:"none"`                         // older: devtools' command
+	Workers              []string      `ini:"workers" as:"url" schemes:"http https http+unix ssh local"` // addresses of workers; ours: ssh, local:// for this machine, and ?slots=2&speed=1.5&features=a,b behind any
+	Packager             string        `ini:"packager"`                                                  // PACKAGER, "Name <mail>"
+	MakeFlags            []string      `ini:"make_flags"`                                                // MAKEFLAGS
+	MakepkgFlags         []string      `ini:"makepkg_flags" default:"--nocolor --ignorearch"`            // arguments of makepkg
+	ArchbuildFlags       []string      `ini:"archbuild_flags"`                                           // arguments of devtools' archbuild
+	MakechrootpkgFlags   []string      `ini:"makechrootpkg_flags"`                                       // arguments of makechrootpkg
+	DevtoolsConfigs      string        `ini:"devtools_configs" as:"path"`                                // directory of devtools' configurations; empty: its own
+	DevtoolsWrapper      []string      `ini:"devtools_wrapper"`                                          // command put before archbuild; empty: none
+	IgnorePackages       []string      `ini:"ignore_packages"`                                           // bases that an update leaves out
+	IncludeDebugPackages bool          `ini:"include_debug_packages" default:"yes"`                      // publish *-debug too
+	VCSAllowedAge        time.Duration `ini:"vcs_allowed_age" default:"604800" min:"0"`                  // after this, a VCS package is looked at upstream again
+	MinAge               time.Duration `ini:"min_age" default:"0" min:"0"`                               // an AUR version younger than this waits
+	ScanPaths            []string      `ini:"scan_paths" as:"regexp"`                                    // regular expressions of files whose owners become dependencies
+	BuildCommand         string        `ini:"build_command" effect:"none"`                               // older: devtools' command
 
 	Builder string        `ini:"builder" one:"devtools makepkg"`                // (ours) empty: devtools where archbuild is found, else makepkg
 	User    string        `ini:"user"`                                          // (ours) who builds when we are root; empty: the owner of Repository.Root

@@ -1,0 +1,236 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"ahriman/core/config"
+	"ahriman/core/store"
+)
+
+// workers shows and changes the fleet.
+type workers struct {
+	Name          string        `placeholder:"NAME" help:"add: how the worker is called; host and port of its address by default"`
+	Slots         int           `placeholder:"N" help:"add: builds at once; by default what the worker says"`
+	Speed         float64       `placeholder:"FACTOR" help:"add: how fast it builds, 1 is usual; by default what the worker says"`
+	Features      []string      `sep:"," placeholder:"NAME,…" help:"add: what it has beside others; by default what the worker says"`
+	Username      string        `short:"u" placeholder:"USERNAME" help:"add: log in as this user, whose password is read from standard input or the terminal; status.username by default"`
+	TokenFile     string        `placeholder:"PATH" complete:"files" help:"add: log in with the token in this file"`
+	AcceptHostKey string        `placeholder:"SHA256:…" help:"add: the fingerprint that an ssh worker's host key must have"`
+	Offline       bool          `help:"list: ask no worker, show what is known"`
+	Timeout       time.Duration `default:"10s" placeholder:"DURATION" help:"list, ping: how long to wait for a worker"`
+	JSON          bool          `name:"json" help:"print one object a line"`
+	Action        string        `arg:"" optional:"" enum:"list,add,remove,drain,resume,ping" default:"list" help:"${enum}"`
+	Worker        []string      `arg:"" optional:"" complete:"none" help:"names or addresses, or - for standard input; all when none is given, for list and ping"`
+}
+
+// Help shows how the command is used.
+func (*workers) Help() string {
+	return `The fleet of this master are the workers of build.workers, those that were added here, and, with WorkerLoaderTrigger in build.triggers, those that registered. Without any, this machine builds; as one among others it is local://. An address is http://, https://, http+unix:// or ssh://, with ?slots=2&speed=1.5&features=big behind it where the worker's own word is not to count.
+
+list shows them and asks each what it does; ping tries what a build needs there, and exits 3, or 1, when some, or all, cannot build; drain lets a worker finish what it builds and gives it nothing new until resume; remove forgets one that was added.
+
+Examples: what is going on; another laptop; one for the night; which are broken.
+
+    ahriman workers
+    ahriman workers add ssh://builder@laptop?slots=2
+    ahriman workers drain laptop && ahriman workers ping --json | jq -r 'select(.error) | .name'`
+}
+
+// Run does the action.
+func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
+	all, err := globals.settings(env)
+	if err != nil {
+		return err
+	}
+	db, err := openStore(ctx, all[0])
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	names, err := allItems(env, c.Worker, "name", "address")
+	if err != nil {
+		return err
+	}
+	if c.Action == "add" {
+		return c.add(ctx, env, db, names)
+	}
+	members, err := fleet(ctx, all[0], db)
+	if err != nil {
+		return err
+	}
+	members, err = chooseMembers(members, names)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 && c.Action != "list" && c.Action != "ping" {
+		return Usagef("workers %s needs the name of a worker", c.Action)
+	}
+	switch c.Action {
+	case "remove":
+		return c.remove(ctx, env, db, members)
+	case "drain", "resume":
+		return c.drain(ctx, db, members)
+	}
+	return c.show(ctx, env, db, all[0], members)
+}
+
+// chooseMembers returns the members of these names or addresses, all without.
+func chooseMembers(members []member, names []string) ([]member, error) {
+	if len(names) == 0 {
+		return members, nil
+	}
+	var chosen []member
+	for _, name := range names {
+		i := slices.IndexFunc(members, func(m member) bool { return m.Name == name || m.Address == strings.TrimRight(name, "/") })
+		if i < 0 {
+			return nil, Hinted(fmt.Errorf("there is no worker %s", config.Redact(name)), "workers list shows those there are")
+		}
+		chosen = append(chosen, members[i])
+	}
+	return chosen, nil
+}
+
+// add adds workers.
+func (c *workers) add(ctx context.Context, env *Env, db *store.DB, addresses []string) error {
+	if len(addresses) == 0 {
+		return Usagef("workers add needs an address")
+	}
+	if len(addresses) > 1 && c.Name != "" {
+		return Usagef("--name is for one worker, not for %d", len(addresses))
+	}
+	var added []store.Member
+	for _, address := range addresses {
+		m, err := c.member(address)
+		if err != nil {
+			return err
+		}
+		added = append(added, m)
+	}
+	if err := c.credentials(env, added); err != nil {
+		return err
+	}
+	known, err := db.Members(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range added {
+		other := func(k store.Member) bool { return k.Name == m.Name && k.Address != m.Address }
+		if slices.ContainsFunc(known, other) || slices.ContainsFunc(added, other) {
+			return Hinted(fmt.Errorf("another worker is called %s", m.Name), "give this one a name with --name")
+		}
+	}
+	for _, m := range added {
+		if err := db.AddMember(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// member is a worker as the address and the flags describe it.
+func (c *workers) member(address string) (store.Member, error) {
+	m, err := parseWorker(address)
+	if err != nil {
+		return m, Usagef("%s", err)
+	}
+	m.Name, m.Slots, m.Speed = cmp.Or(c.Name, m.Name), cmp.Or(c.Slots, m.Slots), cmp.Or(c.Speed, m.Speed)
+	if c.Features != nil {
+		m.Features = c.Features
+	}
+	if m.Slots < 0 || m.Slots > maxSlots || m.Speed < 0 || m.Speed > maxSpeed {
+		return m, Usagef("--slots goes from 1 to %d, --speed to %d", maxSlots, maxSpeed)
+	}
+	if c.AcceptHostKey != "" {
+		if !strings.HasPrefix(m.Address, "ssh://") || !strings.HasPrefix(c.AcceptHostKey, "SHA256:") {
+			return m, Usagef("--accept-host-key is the SHA256:… of an ssh:// worker's key")
+		}
+		m.HostKey = c.AcceptHostKey
+	}
+	return m, nil
+}
+
+// credentials sets how the master logs in at workers.
+func (c *workers) credentials(env *Env, added []store.Member) error {
+	switch {
+	case c.Username != "" && c.TokenFile != "":
+		return Usagef("--username and --token-file are two ways to log in")
+	case c.TokenFile != "":
+		token, err := readToken(c.TokenFile)
+		if err != nil {
+			return err
+		}
+		for i := range added {
+			added[i].Token = token
+		}
+	case c.Username != "":
+		password, err := readPassword(env)
+		if err != nil {
+			return err
+		}
+		for i := range added {
+			added[i].Username, added[i].Password = c.Username, password
+		}
+	}
+	return nil
+}
+
+// maxTokenFile bounds a file that holds a token, in bytes.
+const maxTokenFile = 4096
+
+// readToken reads a file that holds a token and nothing else.
+func readToken(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("reading a token: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxTokenFile))
+	token := strings.TrimSpace(string(text))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("reading a token: %w", err)
+	case token == "" || strings.ContainsAny(token, " \t\r\n"):
+		return "", fmt.Errorf("reading a token: %s holds none, or more than one", path)
+	}
+	return token, nil
+}
+
+// remove forgets workers that were added.
+func (c *workers) remove(ctx context.Context, env *Env, db *store.DB, members []member) error {
+	for _, m := range members {
+		err := db.RemoveMember(ctx, m.Address)
+		if err != nil && !errors.Is(err, store.ErrUnknownWorker) {
+			return err
+		}
+		switch m.origin {
+		case fromConfiguration:
+			return Hinted(fmt.Errorf("%s is in build.workers", m.Name), "take it out of the configuration, or drain it")
+		case fromRegistration:
+			if err := db.RemoveWorker(ctx, m.Name); err != nil {
+				return err
+			}
+			env.Warn("%s registers itself and will be back, as long as it runs", m.Name)
+		case fromDefault:
+			return fmt.Errorf("this machine is the only worker")
+		}
+	}
+	return nil
+}
+
+// drain keeps new builds from workers, or lets them have some again.
+func (c *workers) drain(ctx context.Context, db *store.DB, members []member) error {
+	for _, m := range members {
+		if err := db.DrainMember(ctx, m.Address, m.Name, c.Action == "drain"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
