@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -76,6 +77,37 @@ func TestJSON(t *testing.T) {
 	}
 	if got, want := b.String(), "{\"depends\":\"a>=1&b\"}\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestBoard(t *testing.T) {
+	var b bytes.Buffer
+	start := time.Unix(1e9, 0)
+	board := &Board{out: &Output{w: &b, terminal: true, width: 40}, begun: start, stop: make(chan struct{}), now: func() time.Time { return start.Add(3700 * time.Second) }}
+	board.Set("laptop", "linux-with-a-name-beyond-the-screen", start.Add(time.Hour))
+	board.Set("big", "gcc", start)
+	board.Set("gone", "glibc", start)
+	board.Clear("gone")
+	board.Total(1, 4, start.Add(3760*time.Second))
+	board.redraw()
+	board.Print("built a")
+	board.Close()
+	screen := `big     1:01:40  gcc
+laptop  1:40  linux-with-a-name-beyond…
+[#####---------------] 1 of 4  1:01:40…
+`
+	want := screen + "<3A\r<Jbuilt a\n" + screen + "<3A\r<J"
+	if diff := cmp.Diff(want, strings.ReplaceAll(b.String(), "\x1b[", "<")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	b.Reset()
+	piped := (&Output{w: &b}).Board()
+	piped.Set("a", "b", start)
+	piped.redraw()
+	piped.Print("built a")
+	piped.Close()
+	if got := b.String(); got != "built a\n" {
+		t.Errorf("in a pipe: %q", got)
 	}
 }
 
