@@ -168,6 +168,11 @@ __ahriman_command() {
 		values+=' --key=none'
 		arguments+=' files*'
 		;;
+	workers)
+		flags+=' --name --slots --speed --features -u --username --token-file --accept-host-key --offline --timeout --json'
+		values+=' --name=none --slots=none --speed=none --features=none -u=none --username=none --token-file=files --accept-host-key=none --timeout=none'
+		arguments+=' enum:list,add,remove,drain,resume,ping none*'
+		;;
 	srcinfo)
 		flags+=' --json'
 		values+=' '
@@ -253,7 +258,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -222,6 +222,18 @@ complete -c ahriman -n __ahriman_no_command -a 'sign' -d 'sign package files, or
 complete -c ahriman -n '__ahriman_command_is repo-sign sign' -l key -x -d 'key to sign with, as gpg --local-user takes it; sign.key when it is empty'
 complete -c ahriman -n '__ahriman_command_is repo-sign sign' -l json -d 'print one object a line: path, base, signed'
 complete -c ahriman -n '__ahriman_command_is repo-sign sign' -F
+complete -c ahriman -n __ahriman_no_command -a 'workers' -d 'show and change the workers of this master'
+complete -c ahriman -n '__ahriman_command_is workers' -l name -x -d 'add: how the worker is called; host and port of its address by default'
+complete -c ahriman -n '__ahriman_command_is workers' -l slots -x -d 'add: builds at once; by default what the worker says'
+complete -c ahriman -n '__ahriman_command_is workers' -l speed -x -d 'add: how fast it builds, 1 is usual; by default what the worker says'
+complete -c ahriman -n '__ahriman_command_is workers' -l features -x -d 'add: what it has beside others; by default what the worker says'
+complete -c ahriman -n '__ahriman_command_is workers' -s u -l username -x -d 'add: log in as this user, whose password is read from standard input or the terminal; status.username by default'
+complete -c ahriman -n '__ahriman_command_is workers' -l token-file -r -F -d 'add: log in with the token in this file'
+complete -c ahriman -n '__ahriman_command_is workers' -l accept-host-key -x -d 'add: the fingerprint that an ssh worker\'s host key must have'
+complete -c ahriman -n '__ahriman_command_is workers' -l offline -d 'list: ask no worker, show what is known'
+complete -c ahriman -n '__ahriman_command_is workers' -l timeout -x -d 'list, ping: how long to wait for a worker (default 10s)'
+complete -c ahriman -n '__ahriman_command_is workers' -l json -d 'print one object a line'
+complete -c ahriman -n '__ahriman_command_is workers' -a 'list add remove drain resume ping'
 complete -c ahriman -n __ahriman_no_command -a 'srcinfo' -d 'print the .SRCINFO of PKGBUILDs without running them'
 complete -c ahriman -n '__ahriman_command_is srcinfo' -l json -d 'print one object a line: path, base, version, packages, srcinfo'
 complete -c ahriman -n '__ahriman_command_is srcinfo' -a '(__fish_complete_directories)'

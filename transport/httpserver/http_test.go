@@ -2,7 +2,9 @@ package httpserver_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -130,6 +132,33 @@ func TestPageEscapes(t *testing.T) {
 	if !strings.Contains(page, "&lt;script&gt;") || !strings.Contains(page, ">1-1</td>") {
 		t.Errorf("page without the package:\n%s", page)
 	}
+}
+
+func TestPackagePage(t *testing.T) {
+	n := start(t, nil)
+	n.addPackages(1)
+	lines := []store.LogLine{
+		{Created: 1, Version: "1-1", Process: "old", Message: "an older build"},
+		{Created: 2, Version: "1-2", Process: "new", Message: "<b>making</b> it"},
+		{Created: 3, Version: "1-2", Process: "new", Message: "done"},
+	}
+	if err := n.db.AddLogs(t.Context(), refrepo, "package-0000", lines); err != nil {
+		t.Fatal(err)
+	}
+	list := string(n.want(n.do("GET", "/", nil), 200).body)
+	link := regexp.MustCompile(`href="(/packages/package-0000[^"]*)"`).FindStringSubmatch(list)
+	if link == nil {
+		t.Fatalf("no link to the package:\n%s", list)
+	}
+	path := html.UnescapeString(link[1])
+	if page := string(n.want(n.do("GET", path, nil), 200).body); !strings.Contains(page, "package-0000") || strings.Contains(page, "making") {
+		t.Errorf("page for strangers:\n%s", page)
+	}
+	page := string(n.want(n.do("GET", path, nil, worker()...), 200).body)
+	if !strings.Contains(page, "&lt;b&gt;making&lt;/b&gt; it\ndone\n") || strings.Contains(page, "an older build") {
+		t.Errorf("page without the last log:\n%s", page)
+	}
+	n.want(n.do("GET", "/packages/nothing", nil), 404)
 }
 
 func TestMetrics(t *testing.T) {

@@ -8,19 +8,31 @@ import (
 	"strconv"
 	"time"
 
+	"ahriman/core/alpm"
 	"ahriman/transport/api"
 )
 
 //go:embed page.html
 var pageHTML string
 
-// pageData is what page.html shows.
+// parsePages reads the pages, "packages" and "package".
+func parsePages() (*template.Template, error) { return template.New("pages").Parse(pageHTML) }
+
+// pageData is what every page shows.
 type pageData struct {
-	Title        string
-	Version      string
-	Auth         bool
-	User         string
-	IndexURL     string
+	Title    string
+	Version  string // of the program
+	User     string
+	IndexURL string
+}
+
+func (s *Server) pageData(title string, who identity) pageData {
+	return pageData{Title: title, Version: s.config.Version, User: who.name, IndexURL: s.config.IndexURL}
+}
+
+// packagesPage is all repositories.
+type packagesPage struct {
+	pageData
 	Hidden       bool // the visitor may not read
 	Repositories []pageRepository
 }
@@ -34,13 +46,27 @@ type pageRepository struct {
 }
 
 type pagePackage struct {
-	Base    string
-	Version string
-	WebURL  string
-	Status  string
-	Held    bool
-	Since   string // RFC 3339
-	Age     string // "3 h"
+	Base       string
+	Version    string
+	Repository string
+	Link       string // to its page
+	WebURL     string
+	Packager   string
+	Status     string
+	Held       bool
+	Since      string // RFC 3339
+	Age        string // "3 h"
+}
+
+func pagePackageOf(e api.PackageEntry, now time.Time) pagePackage {
+	since := time.Unix(e.Status.Timestamp, 0)
+	id := alpm.RepositoryID{Name: e.Repository.Repository, Architecture: e.Repository.Architecture}
+	return pagePackage{
+		Base: e.Package.Base, Version: e.Package.Version, Repository: id.String(),
+		Link:   api.Path(pathPackagePage, e.Package.Base) + "?" + api.RepositoryQuery(id).Encode(),
+		WebURL: e.Package.Origin.WebURL, Packager: e.Package.Packager, Status: string(e.Status.Status), Held: e.Status.IsHeld,
+		Since: since.UTC().Format(time.RFC3339), Age: age(now.Sub(since)),
+	}
 }
 
 // page shows the packages of all repositories to those who may read.
@@ -49,10 +75,7 @@ func (s *Server) page(c *call) error {
 	if err != nil {
 		return err
 	}
-	data := pageData{
-		Title: "ahriman", Version: s.config.Version, Auth: s.config.Auth.Enabled, User: who.name,
-		IndexURL: s.config.IndexURL, Hidden: !who.access.Allows(api.AccessRead),
-	}
+	data := packagesPage{pageData: s.pageData("ahriman", who), Hidden: !who.access.Allows(api.AccessRead)}
 	for _, r := range s.config.Repositories {
 		if data.Hidden || s.config.ServiceOnly {
 			break
@@ -63,12 +86,13 @@ func (s *Server) page(c *call) error {
 		}
 		data.Repositories = append(data.Repositories, one)
 	}
-	parsed, err := template.New("page").Parse(pageHTML)
-	if err != nil {
-		return err
-	}
+	return s.show(c, "packages", data)
+}
+
+// show answers with a page. Nothing in it runs, whatever it is about.
+func (s *Server) show(c *call, name string, data any) error {
 	var b bytes.Buffer
-	if err := parsed.Execute(&b, data); err != nil {
+	if err := s.pages.ExecuteTemplate(&b, name, data); err != nil {
 		return err
 	}
 	header := c.w.Header()
@@ -77,7 +101,7 @@ func (s *Server) page(c *call) error {
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Length", strconv.Itoa(b.Len()))
 	c.w.WriteHeader(http.StatusOK)
-	_, err = c.w.Write(b.Bytes())
+	_, err := c.w.Write(b.Bytes())
 	return aborted(err)
 }
 
@@ -93,12 +117,7 @@ func (s *Server) pageRepository(c *call, r Repository) (pageRepository, error) {
 	one := pageRepository{Name: r.ID.Name, Architecture: r.ID.Architecture, Status: string(status), Counts: n.counts}
 	now := time.Now()
 	for _, e := range n.entries {
-		since := time.Unix(e.Status.Timestamp, 0)
-		one.Packages = append(one.Packages, pagePackage{
-			Base: e.Package.Base, Version: e.Package.Version, WebURL: e.Package.Origin.WebURL,
-			Status: string(e.Status.Status), Held: e.Status.IsHeld,
-			Since: since.UTC().Format(time.RFC3339), Age: age(now.Sub(since)),
-		})
+		one.Packages = append(one.Packages, pagePackageOf(e, now))
 	}
 	return one, nil
 }

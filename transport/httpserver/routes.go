@@ -48,6 +48,7 @@ func (s *Server) addStatusRoutes() {
 		"GET":  serveJSON(api.AccessRead, inRepository(s, s.getStatus)),
 		"POST": serveJSON(api.AccessFull, inRepository(s, s.postStatus)),
 	})
+	s.add(pathPackagePage, route{"GET": {api.AccessUnauthorized, s.packagePage}})
 	packages := route{"GET": serveDocument(api.AccessRead, s.getPackages)}
 	if s.config.Refresh != nil {
 		packages["POST"] = serveJSON(api.AccessFull, inRepository(s, s.refresh))

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"html/template"
 	"log/slog"
 	"net"
 	"net/http"
@@ -138,6 +139,7 @@ type Server struct {
 	mux      *http.ServeMux
 	key      []byte
 	logins   *logins
+	pages    *template.Template
 	lists    map[alpm.RepositoryID]*list
 	stopping chan struct{} // closed when Serve is about to end
 	started  time.Time
@@ -176,6 +178,11 @@ func New(config Config) (*Server, error) {
 			return nil, fmt.Errorf("web.cors_allow_origins: %w", err)
 		}
 	}
+	pages, err := parsePages()
+	if err != nil {
+		return nil, err
+	}
+	s.pages = pages
 	s.addRoutes()
 	return s, nil
 }

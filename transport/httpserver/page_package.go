@@ -1,0 +1,77 @@
+package httpserver
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"ahriman/core/store"
+	"ahriman/transport/api"
+)
+
+// pathPackagePage shows one base, for people; its repository is in the query, as
+// elsewhere.
+const pathPackagePage = "/packages/{base}"
+
+// shownLines is how much of a log a page shows.
+const shownLines = 5000
+
+// packagePage is one base with its last log.
+type packagePage struct {
+	pageData
+	Package    pagePackage
+	Names      []string // packages it builds
+	Log        []string
+	LogVersion string // which the log is about
+	LogCut     bool   // there is more of it
+	LogHidden  bool   // the visitor may not read it
+}
+
+// packagePage shows a base to those who may read, and its log to those who may
+// read that.
+func (s *Server) packagePage(c *call) error {
+	who, err := s.identify(c)
+	if err != nil {
+		return err
+	}
+	if !who.access.Allows(api.AccessRead) {
+		return s.show(c, "packages", packagesPage{pageData: s.pageData("ahriman", who), Hidden: true})
+	}
+	r, err := s.repository(c)
+	if err != nil {
+		return err
+	}
+	record, err := s.known(c, r.ID)
+	if err != nil {
+		return err
+	}
+	page := packagePage{
+		pageData: s.pageData(c.base(), who), Package: pagePackageOf(entryOf(r.ID, record), time.Now()),
+		Names: slices.Sorted(maps.Keys(record.Package.Packages)), LogHidden: !who.access.Allows(api.AccessReporter),
+	}
+	if !page.LogHidden {
+		if err := s.lastLog(c, r, &page); err != nil {
+			return err
+		}
+	}
+	return s.show(c, "package", page)
+}
+
+// lastLog puts the end of the newest log of a base on its page.
+func (s *Server) lastLog(c *call, r Repository, page *packagePage) error {
+	newest, err := s.config.Store.Logs(c.Context(), r.ID, c.base(), store.LogQuery{Head: true, Limit: 1})
+	if err != nil || len(newest) == 0 {
+		return err
+	}
+	page.LogVersion = newest[0].Version
+	lines, err := s.config.Store.Logs(c.Context(), r.ID, c.base(), store.LogQuery{
+		Version: newest[0].Version, Process: newest[0].Process, Limit: shownLines + 1,
+	})
+	if len(lines) > shownLines {
+		page.LogCut, lines = true, lines[len(lines)-shownLines:]
+	}
+	for _, line := range lines {
+		page.Log = append(page.Log, line.Message)
+	}
+	return err
+}
