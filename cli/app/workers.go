@@ -214,7 +214,7 @@ func (c *workers) remove(ctx context.Context, env *Env, db *store.DB, members []
 		case fromConfiguration:
 			return Hinted(fmt.Errorf("%s is in build.workers", m.Name), "take it out of the configuration, or drain it")
 		case fromRegistration:
-			if err := db.RemoveWorker(ctx, m.Name); err != nil {
+			if err := db.RemoveWorker(ctx, m.Name, ""); err != nil {
 				return err
 			}
 			env.Warn("%s registers itself and will be back, as long as it runs", m.Name)
