@@ -301,7 +301,7 @@ complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-s
 complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l dry-run -d 'print what would be done, with what would be written, and do nothing'
 complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l json -d 'print one object a line'
 complete -c ahriman -n __ahriman_no_command -a 'user-add' -d 'add a user, or replace one'
-complete -c ahriman -n '__ahriman_command_is user-add' -l key -x -d 'OpenPGP key of the user'
+complete -c ahriman -n '__ahriman_command_is user-add' -l key -x -d 'OpenPGP key that signs what the user packages'
 complete -c ahriman -n '__ahriman_command_is user-add' -l packager -x -d 'packager of what the user requests, NAME <MAIL>'
 complete -c ahriman -n '__ahriman_command_is user-add' -s p -l password -x -d 'password; other users of this machine can read it there: leave it out to be asked, or to read it from standard input'
 complete -c ahriman -n '__ahriman_command_is user-add' -s R -l role -x -a 'unauthorized read reporter full' -d 'what the user may do: unauthorized,read,reporter,full (default read)'

@@ -149,9 +149,9 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 		c.Observers = append(c.Observers, n.master.Observer(c.Process))
 	}
 	if n.settings.Sign.Packages() {
-		keys := &signingKeys{env: n.env, globals: n.globals, settings: n.settings}
+		keys := &signingKeys{env: n.env, globals: n.globals, settings: n.settings, users: n.store}
 		c.SignPackage = func(ctx context.Context, path string) error {
-			key, err := keys.forFile(path)
+			key, err := keys.forFile(ctx, path)
 			if err == nil {
 				_, err = key.SignFile(ctx, path)
 			}

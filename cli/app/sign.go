@@ -12,6 +12,7 @@ import (
 	"ahriman/core/alpm"
 	"ahriman/core/config"
 	"ahriman/core/repository"
+	"ahriman/core/store"
 	"ahriman/sign"
 )
 
@@ -90,7 +91,7 @@ func (c *signCommand) signFile(ctx context.Context, env *Env, keys *signingKeys,
 	if packageFile, ok := strings.CutSuffix(path, ".sig"); ok {
 		return Hinted(fmt.Errorf("signing %s: it is a signature", path), "sign "+packageFile)
 	}
-	g, err := keys.forFile(path)
+	g, err := keys.forFile(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -185,7 +186,8 @@ func newGPG(env *Env, key string) *sign.GPG {
 type signingKeys struct {
 	env     *Env
 	globals *Globals
-	key     string // of the command line; it goes before all others
+	key     string    // of the command line; it goes before all others
+	users   *store.DB // whose keys sign what they packaged; nil: not looked for
 
 	mu       sync.Mutex
 	settings *config.Settings // for files; read when they are needed
@@ -193,7 +195,7 @@ type signingKeys struct {
 }
 
 // forFile needs no configuration when the command line has a key.
-func (k *signingKeys) forFile(path string) (*sign.GPG, error) {
+func (k *signingKeys) forFile(ctx context.Context, path string) (*sign.GPG, error) {
 	if k.key != "" {
 		return k.signer(k.key), nil
 	}
@@ -204,15 +206,39 @@ func (k *signingKeys) forFile(path string) (*sign.GPG, error) {
 		}
 		k.settings = s
 	}
-	base := ""
-	if len(k.settings.Sign.Keys) > 0 {
-		info, err := alpm.ReadInfo(path)
-		if err != nil {
+	keys, err := k.userKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var info alpm.Info
+	if len(keys)+len(k.settings.Sign.Keys) > 0 {
+		if info, err = alpm.ReadInfo(path); err != nil {
 			return nil, err
 		}
-		base = info.Base
 	}
-	return k.forBase(k.settings, base)
+	if key := keys[info.Packager]; key != "" {
+		return k.signer(key), nil
+	}
+	return k.forBase(k.settings, info.Base)
+}
+
+// userKeys returns the keys of users by what they put into packages as the
+// packager.
+func (k *signingKeys) userKeys(ctx context.Context) (map[string]string, error) {
+	if k.users == nil {
+		return nil, nil
+	}
+	users, err := k.users.Users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]string{}
+	for _, u := range users {
+		if u.Packager != "" && u.Key != "" {
+			keys[u.Packager] = u.Key
+		}
+	}
+	return keys, nil
 }
 
 func (k *signingKeys) forBase(s *config.Settings, base string) (*sign.GPG, error) {

@@ -18,7 +18,7 @@ import (
 
 // userAdd adds a user, or replaces one.
 type userAdd struct {
-	Key      string  `placeholder:"KEY" help:"OpenPGP key of the user"`
+	Key      string  `placeholder:"KEY" help:"OpenPGP key that signs what the user packages"`
 	Packager string  `placeholder:"NAME" help:"packager of what the user requests, NAME <MAIL>"`
 	Password *string `short:"p" placeholder:"PASSWORD" help:"password; other users of this machine can read it there: leave it out to be asked, or to read it from standard input"`
 	Role     string  `short:"R" enum:"unauthorized,read,reporter,full" default:"read" placeholder:"ROLE" help:"what the user may do: ${enum}"`
