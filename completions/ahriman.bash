@@ -213,6 +213,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' '
 		;;
+	service-key-import | key-import)
+		flags+=' --key-server'
+		values+=' --key-server=none'
+		arguments+=' none'
+		;;
 	service-repositories)
 		flags+=' --id-only --no-id-only --json'
 		values+=' '
@@ -258,7 +263,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -274,6 +274,9 @@ complete -c ahriman -n __ahriman_no_command -a 'config-validate' -d 'find errors
 complete -c ahriman -n __ahriman_no_command -a 'repo-config-validate' -d 'find errors in the configuration'
 complete -c ahriman -n '__ahriman_command_is service-config-validate config-validate repo-config-validate' -s e -l exit-code -d 'fail when there are errors'
 complete -c ahriman -n '__ahriman_command_is service-config-validate config-validate repo-config-validate' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'service-key-import' -d 'take a public key from a keyserver'
+complete -c ahriman -n __ahriman_no_command -a 'key-import' -d 'take a public key from a keyserver'
+complete -c ahriman -n '__ahriman_command_is service-key-import key-import' -l key-server -x -d 'host, or address with https, http, hkps or hkp (default keyserver.ubuntu.com)'
 complete -c ahriman -n __ahriman_no_command -a 'service-repositories' -d 'list repositories'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l id-only -d 'print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l no-id-only -d 'not: print nothing but ARCHITECTURE-NAME, one a line'

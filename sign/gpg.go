@@ -65,7 +65,7 @@ func (g *GPG) Sign(ctx context.Context, path string) ([]byte, error) {
 	if _, err := os.Stat(absolute); err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
 	}
-	signature, err := g.run(ctx, MaxSignature, "--no-armor", "--local-user="+g.config.Key, "--output=-", "--detach-sign", "--", absolute)
+	signature, err := g.run(ctx, nil, MaxSignature, "--no-armor", "--local-user="+g.config.Key, "--output=-", "--detach-sign", "--", absolute)
 	if err != nil {
 		return nil, fmt.Errorf("signing %s: %w", path, g.explain(ctx, err))
 	}
@@ -101,7 +101,7 @@ func (g *GPG) Check(ctx context.Context) error {
 	if g.config.Key == "" {
 		return errors.New("no key to sign with: set sign.key")
 	}
-	list, err := g.run(ctx, maxListing, "--with-colons", "--list-secret-keys", "--", g.config.Key)
+	list, err := g.run(ctx, nil, maxListing, "--with-colons", "--list-secret-keys", "--", g.config.Key)
 	var failed *gpgError
 	if errors.As(err, &failed) {
 		return &KeyError{g.config.Key, ErrNoKey}
@@ -143,7 +143,7 @@ func (g *GPG) publicKey(ctx context.Context) (*Keyring, error) {
 	if err := g.Check(ctx); err != nil {
 		return nil, err
 	}
-	exported, err := g.run(ctx, maxKeyring, "--no-armor", "--export", "--", g.config.Key)
+	exported, err := g.run(ctx, nil, maxKeyring, "--no-armor", "--export", "--", g.config.Key)
 	if err != nil {
 		return nil, fmt.Errorf("exporting key %s: %w", g.config.Key, err)
 	}
@@ -151,6 +151,15 @@ func (g *GPG) publicKey(ctx context.Context) (*Keyring, error) {
 		return nil, fmt.Errorf("exporting key %s: %w", g.config.Key, err)
 	}
 	return g.public, nil
+}
+
+// Import adds public keys to gpg's keyring, for builds that verify the sources
+// they fetch.
+func (g *GPG) Import(ctx context.Context, armored []byte) error {
+	if _, err := g.run(ctx, bytes.NewReader(armored), maxListing, "--import"); err != nil {
+		return fmt.Errorf("importing a key: %w", err)
+	}
+	return nil
 }
 
 // gpgError is an invocation that gpg itself ended with a complaint.
@@ -183,7 +192,7 @@ const (
 const waitDelay = 5 * time.Second
 
 // run starts gpg and returns its output, limit+1 bytes at most.
-func (g *GPG) run(ctx context.Context, limit int, args ...string) ([]byte, error) {
+func (g *GPG) run(ctx context.Context, input io.Reader, limit int, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, g.config.Timeout)
 	defer cancel()
 	args = append([]string{"--batch", "--no-tty", "--status-fd=2", "--no-auto-check-trustdb"}, args...)
@@ -192,7 +201,7 @@ func (g *GPG) run(ctx context.Context, limit int, args ...string) ([]byte, error
 		cmd.Env = append(os.Environ(), "GNUPGHOME="+g.config.Home)
 	}
 	output, messages := &limited{limit: limit + 1}, &limited{limit: maxMessages}
-	cmd.Stdout, cmd.Stderr = output, messages
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = input, output, messages
 	cmd.WaitDelay = waitDelay
 	err := cmd.Run()
 	if ctx.Err() != nil {

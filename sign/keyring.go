@@ -109,6 +109,17 @@ func (k *Keyring) Fingerprints() []string {
 	return list
 }
 
+// keyIDs lists the fingerprints of all keys, subkeys too.
+func (k *Keyring) keyIDs() []string {
+	list := k.Fingerprints()
+	for _, key := range k.keys {
+		for _, subkey := range key.Subkeys {
+			list = append(list, strings.ToUpper(hex.EncodeToString(subkey.PublicKey.Fingerprint)))
+		}
+	}
+	return list
+}
+
 func fingerprint(key *openpgp.Entity) string {
 	return strings.ToUpper(hex.EncodeToString(key.PrimaryKey.Fingerprint))
 }

@@ -53,8 +53,11 @@ func run(ctx context.Context, env *Env) error {
 		return &Reported{Usagef("no command given")}
 	case exited: // by --help or --version, which have printed
 		return nil
-	case errors.Is(err, syscall.EPIPE): // the reader of --help has enough
-		return nil
+	case errors.Is(err, syscall.EPIPE): // the reader of --help, which kong writes past us, has enough
+		if s, ok := env.Stdout.(*stdout); ok {
+			s.broken.Store(true)
+		}
+		return err
 	case err != nil:
 		return wrongUsage(err, parser.Model)
 	}

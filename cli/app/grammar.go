@@ -61,6 +61,7 @@ type Grammar struct {
 	ServiceClean          serviceClean          `cmd:"" name:"service-clean" aliases:"clean,repo-clean" group:"service" help:"empty directories of the service, and its queue"`
 	ServiceConfig         serviceConfig         `cmd:"" name:"service-config" aliases:"config,repo-config" group:"service" unsafe:"" help:"print the configuration"`
 	ServiceConfigValidate serviceConfigValidate `cmd:"" name:"service-config-validate" aliases:"config-validate,repo-config-validate" group:"service" unsafe:"" help:"find errors in the configuration"`
+	ServiceKeyImport      serviceKeyImport      `cmd:"" name:"service-key-import" aliases:"key-import" group:"service" unsafe:"" help:"take a public key from a keyserver"`
 	ServiceRepositories   serviceRepositories   `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
 	ServiceSetup          serviceSetup          `cmd:"" name:"service-setup" aliases:"init,repo-init,repo-setup,setup" group:"service" unsafe:"" help:"set up a repository on this machine"`
 	Complete              completeCommand       `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
