@@ -1,0 +1,481 @@
+package schedule
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ahriman/core/tree"
+)
+
+// phase is where a task stands.
+type phase uint8
+
+const (
+	waits phase = iota // for what it needs
+	ready
+	runs
+	built // accepted, not published yet
+	published
+	failed
+	skipped
+)
+
+// job is a task and where it stands.
+type job struct {
+	Task
+	needs, needed []*job
+	missing       int     // of needs, not published yet
+	seconds       float64 // on a worker of speed 1; an estimate where Package.Seconds is 0
+	path          float64 // seconds of the longest chain that it begins
+	phase         phase
+	class         *class // of workers that it can go to
+	at            int    // its place in the class's queue
+
+	attempt  Attempt // the last one
+	worker   *worker // of the last attempt
+	tries    int
+	failures int
+	losses   int      // workers that were lost after they had begun it
+	not      []string // workers that it does not go to again
+	last     error    // why the last attempt did not succeed
+	by       []string // failed bases because of which it is skipped
+}
+
+// worker is a worker and where it stands.
+type worker struct {
+	Worker
+	listed  bool // by the last answer of Config.Workers
+	running []*job
+	away    bool
+	until   time.Time     // not tried again before
+	backoff time.Duration // the last one; zero after a success
+	reason  error         // why it is away
+	probed  bool          // it is away and has been given a job, to see whether it answers
+	kept    int           // slots that dispatch keeps for jobs about to be ready
+	doubts  map[*job]bool // builds that failed here since the last success, and of which it is not known yet whose fault that was
+}
+
+// free says whether it could take one more job.
+func (w *worker) free() bool {
+	return w.usable() && len(w.running)+w.kept < w.Slots
+}
+
+// usable says whether it is there to take jobs, now or when it is done with
+// others.
+func (w *worker) usable() bool { return w.listed && !w.Draining && !w.away }
+
+// resting says that it is set aside and waits to be tried.
+func (w *worker) resting() bool {
+	return w.listed && !w.Draining && w.away && !w.probed && len(w.running) < w.Slots
+}
+
+// doubted says that it gets nothing but what others have failed at, until it is
+// clear whose fault its failures are.
+func (w *worker) doubted() bool { return len(w.doubts) >= 2 }
+
+// takes how long, in seconds.
+func (w *worker) takes(j *job) float64 { return j.seconds / w.Speed }
+
+// state decides. It has no clock and starts nothing, so that a plan comes from
+// the same decisions as a run.
+type state struct {
+	config  Config
+	jobs    []*job // sorted by base
+	byBase  map[string]*job
+	order   []*job // what is needed before what needs it
+	opened  []tree.Open
+	workers []*worker // sorted by name
+	classes map[string]*class
+	times   times
+	open    int // jobs that are not published, failed or skipped
+	begun   time.Time
+	events  []Event
+
+	closing     []*job        // built, not published yet
+	results     []Finished    // of closing, for the publisher to take
+	publication time.Duration // how long the last one took
+}
+
+// newState reads the tasks, which are of different bases.
+func newState(tasks []Task, config Config, now time.Time) *state {
+	s := &state{
+		config: config, byBase: map[string]*job{}, classes: map[string]*class{},
+		times: newTimes(tasks), open: len(tasks), begun: now,
+	}
+	packages := make([]tree.Package, 0, len(tasks))
+	for _, t := range tasks {
+		packages = append(packages, t.Package)
+		j := &job{Task: t}
+		s.jobs = append(s.jobs, j)
+		s.byBase[t.Base()] = j
+	}
+	slices.SortFunc(s.jobs, func(a, b *job) int { return strings.Compare(a.Base(), b.Base()) })
+	graph, opened := tree.New(packages).Acyclic()
+	s.opened = opened
+	for _, j := range s.jobs {
+		for _, p := range graph.Dependencies(j.Base()) {
+			other := s.byBase[p.Base]
+			j.needs = append(j.needs, other)
+			other.needed = append(other.needed, j)
+		}
+		j.missing = len(j.needs)
+	}
+	s.sort()
+	s.estimate()
+	for _, j := range s.jobs {
+		if j.missing == 0 {
+			s.enqueue(j)
+		}
+	}
+	return s
+}
+
+// sort puts what is needed before what needs it.
+func (s *state) sort() {
+	missing := map[*job]int{}
+	for _, j := range s.jobs {
+		if missing[j] = j.missing; j.missing == 0 {
+			s.order = append(s.order, j)
+		}
+	}
+	for i := 0; i < len(s.order); i++ {
+		for _, next := range s.order[i].needed {
+			if missing[next]--; missing[next] == 0 {
+				s.order = append(s.order, next)
+			}
+		}
+	}
+}
+
+// estimate sets times and paths anew.
+func (s *state) estimate() {
+	for _, j := range slices.Backward(s.order) {
+		j.seconds = s.times.of(j.Task)
+		j.path = 0
+		for _, next := range j.needed {
+			if next.phase != skipped && next.phase != failed {
+				j.path = max(j.path, next.path)
+			}
+		}
+		j.path += j.seconds
+	}
+	for _, c := range s.classes {
+		c.init()
+	}
+}
+
+func (s *state) emit(e Event) { s.events = append(s.events, e) }
+
+// meet takes over who there is now.
+func (s *state) meet(list []Worker) {
+	there := map[string]Worker{}
+	for _, w := range list {
+		w.Slots = max(w.Slots, 1)
+		if w.Speed <= 0 {
+			w.Speed = 1
+		}
+		there[w.Name] = w
+	}
+	for _, w := range s.workers {
+		now, ok := there[w.Name]
+		delete(there, w.Name)
+		switch {
+		case ok && !w.listed:
+			s.emit(Joined{now})
+			w.away, w.reason = false, nil
+		case !ok && w.listed:
+			s.emit(Gone{w.Name})
+		}
+		w.listed = ok
+		if ok {
+			w.Worker = now
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(there)) {
+		s.workers = append(s.workers, &worker{Worker: there[name], listed: true, doubts: map[*job]bool{}})
+		s.emit(Joined{there[name]})
+	}
+	slices.SortFunc(s.workers, func(a, b *worker) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// dispatch gives out what can be given out now.
+func (s *state) dispatch(now time.Time) []*job {
+	s.sweep(now)
+	var started, held []*job
+	for _, c := range s.classes {
+		c.full = false
+	}
+	for _, w := range s.workers {
+		w.kept = 0
+	}
+	awaited := map[*job]bool{} // running jobs whose workers others wait for
+	imminent := s.imminent(now)
+	for c := s.next(); c != nil; c = s.next() {
+		w := s.choose(c)
+		switch {
+		case w == nil:
+			c.full = true
+		case len(imminent) > 0 && before(imminent[0], c.queue[0]):
+			if j := imminent[0]; capable(w, j.Architecture, j.Features) {
+				w.kept++
+			}
+			imminent = imminent[1:]
+		case s.soonerElsewhere(c.queue[0], w, now, awaited):
+			held = append(held, c.pop())
+		default:
+			started = append(started, s.start(c.pop(), w, now))
+		}
+	}
+	for _, j := range held {
+		j.class.push(j)
+	}
+	// Who is away is tried with what can best wait.
+	for _, w := range s.workers {
+		if w.resting() && !now.Before(w.until) {
+			if j := s.leastFor(w); j != nil {
+				started = append(started, s.start(j.class.remove(j), w, now))
+			}
+		}
+	}
+	return started
+}
+
+// imminent returns the jobs that wait for a publication alone, the most urgent
+// first: a slot that is free now is kept for those more urgent than what could
+// take it. When publications take longer than the next slot needs to become
+// free, nothing is kept.
+func (s *state) imminent(now time.Time) []*job {
+	if len(s.closing) == 0 {
+		return nil
+	}
+	for _, w := range s.workers {
+		for _, j := range w.running {
+			if left := w.takes(j) - now.Sub(j.attempt.Began).Seconds(); left < s.publication.Seconds() {
+				return nil
+			}
+		}
+	}
+	var list []*job
+	for _, j := range s.closing {
+		for _, next := range j.needed {
+			closed := !slices.ContainsFunc(next.needs, func(n *job) bool { return n.phase != built && n.phase != published })
+			if next.phase == waits && closed && !slices.Contains(list, next) {
+				list = append(list, next)
+			}
+		}
+	}
+	slices.SortFunc(list, func(a, b *job) int {
+		if before(a, b) {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// next returns the class whose first job is the most urgent of those that may
+// still find a worker.
+func (s *state) next() *class {
+	var best *class
+	for _, c := range s.classes {
+		if !c.full && c.Len() > 0 && (best == nil || before(c.queue[0], best.queue[0])) {
+			best = c
+		}
+	}
+	return best
+}
+
+// choose returns the worker for the first job of a class, nil when it is to
+// wait: the fastest of those that are free, and of them the one that can do
+// the least else.
+func (s *state) choose(c *class) *worker {
+	j := c.queue[0]
+	var best *worker
+	undoubted := false
+	for _, w := range s.workers {
+		if !c.fits(w) || !w.usable() {
+			continue
+		}
+		undoubted = undoubted || !w.doubted()
+		if w.free() && (best == nil || better(w, best)) {
+			best = w
+		}
+	}
+	if best == nil || best.doubted() && (j.failures == 0 || undoubted) {
+		return nil
+	}
+	return best
+}
+
+// better says whether to prefer a to b, both free.
+func better(a, b *worker) bool {
+	return cmp.Or(
+		-cmp.Compare(trust(a), trust(b)),
+		-cmp.Compare(a.Speed, b.Speed),
+		cmp.Compare(len(a.Features), len(b.Features)),
+		cmp.Compare(reach(a), reach(b)),
+		cmp.Compare(len(a.running)*b.Slots, len(b.running)*a.Slots),
+		strings.Compare(a.Name, b.Name),
+	) < 0
+}
+
+func trust(w *worker) int {
+	if w.doubted() {
+		return 0
+	}
+	return 1
+}
+
+// reach is how many architectures a worker builds for, none standing for all.
+func reach(w *worker) int {
+	if len(w.Architectures) == 0 {
+		return 1 << 20
+	}
+	return len(w.Architectures)
+}
+
+// soonerElsewhere says whether a faster worker that is busy now will have done
+// the job before w would, and notes for whose end it is to wait: one job for
+// one that runs.
+func (s *state) soonerElsewhere(j *job, w *worker, now time.Time, awaited map[*job]bool) bool {
+	if j.Package.Seconds <= 0 {
+		return false // a guess is nothing to wait for
+	}
+	soonest := w.takes(j)
+	var ends *job
+	for _, other := range s.workers {
+		if other.Speed <= w.Speed || !other.usable() || other.doubted() || !j.class.fits(other) {
+			continue
+		}
+		for _, running := range other.running {
+			left := max(other.takes(running)-now.Sub(running.attempt.Began).Seconds(), 0)
+			if end := left + other.takes(j); end < soonest && !awaited[running] {
+				soonest, ends = end, running
+			}
+		}
+	}
+	if ends == nil {
+		return false
+	}
+	awaited[ends] = true
+	return true
+}
+
+// leastFor returns the job that w could do and that can best wait.
+func (s *state) leastFor(w *worker) *job {
+	var least *job
+	for _, c := range s.classes {
+		if !c.fits(w) {
+			continue
+		}
+		for _, j := range c.queue {
+			if least == nil || before(least, j) {
+				least = j
+			}
+		}
+	}
+	return least
+}
+
+// wanted says whether there is a job that w could do.
+func (s *state) wanted(w *worker) bool {
+	for _, c := range s.classes {
+		if c.Len() > 0 && c.fits(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// start gives a job that was taken off its queue to a worker.
+func (s *state) start(j *job, w *worker, now time.Time) *job {
+	j.tries++
+	j.phase, j.worker, w.probed = runs, w, w.away
+	j.attempt = Attempt{Task: j.Task, Worker: w.Name, Number: j.tries, Began: now, Elsewhere: j.tries > 1}
+	w.running = append(w.running, j)
+	s.emit(Started{Attempt: j.attempt, Expected: time.Duration(w.takes(j) * float64(time.Second))})
+	return j
+}
+
+// enqueue lets a job wait for a worker.
+func (s *state) enqueue(j *job) {
+	j.phase = ready
+	key := classKey(j)
+	c := s.classes[key]
+	if c == nil {
+		c = &class{architecture: j.Architecture, features: j.Features, not: slices.Clone(j.not), only: j.Task.Worker}
+		s.classes[key] = c
+	}
+	c.push(j)
+}
+
+// sweep looks at jobs that no worker could take: some wait for one that comes
+// (back), others are given up.
+func (s *state) sweep(now time.Time) {
+	for _, key := range slices.Sorted(maps.Keys(s.classes)) {
+		c := s.classes[key]
+		switch {
+		case slices.ContainsFunc(s.workers, func(w *worker) bool { return w.usable() && c.fits(w) }):
+			c.since = time.Time{}
+			continue
+		case c.Len() == 0:
+			continue
+		case c.since.IsZero():
+			c.since = now
+		}
+		away := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.listed && !w.Draining && c.fits(w) })
+		if c.only != "" {
+			// Who began it may be at it still, but not for longer than the lease.
+			if !away || now.Sub(s.begun) >= s.config.Lease {
+				for _, j := range c.drain() {
+					j.Task.Worker = ""
+					s.enqueue(j)
+				}
+			}
+			continue
+		}
+		late := now.Sub(c.since) >= s.config.Patience
+		for _, j := range slices.Clone(c.queue) {
+			if late || j.failures > 0 || len(j.not) > 0 && !away {
+				c.remove(j)
+				s.fail(j, s.unserved(j))
+			}
+		}
+	}
+}
+
+// unserved is why a job is given up that no worker can take.
+func (s *state) unserved(j *job) error {
+	if j.last != nil {
+		return j.last
+	}
+	return fmt.Errorf("%w: %s", ErrNoWorker, s.lacking(j))
+}
+
+// wake returns when dispatch has to be called again though nothing happens.
+func (s *state) wake() (at time.Time, ok bool) {
+	earlier := func(t time.Time) {
+		if !ok || t.Before(at) {
+			at, ok = t, true
+		}
+	}
+	for _, c := range s.classes {
+		if c.Len() == 0 || c.since.IsZero() {
+			continue
+		}
+		earlier(c.since.Add(s.config.Patience))
+		if c.only != "" {
+			earlier(s.begun.Add(s.config.Lease))
+		}
+	}
+	for _, w := range s.workers {
+		if w.resting() && s.wanted(w) {
+			earlier(w.until)
+		}
+	}
+	return at, ok
+}
