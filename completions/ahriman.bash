@@ -229,18 +229,18 @@ __ahriman_command() {
 		arguments+=' '
 		;;
 	user-add)
-		flags+=' --key --packager -p --password -R --role'
-		values+=' --key=none --packager=none -p=none --password=none -R=enum:unauthorized,read,reporter,full --role=enum:unauthorized,read,reporter,full'
+		flags+=' --base --days --json --key --packager -p --password -R --role --token'
+		values+=' --base=packages --days=none --key=none --packager=none -p=none --password=none -R=enum:,unauthorized,read,reporter,full,worker,builder --role=enum:,unauthorized,read,reporter,full,worker,builder'
 		arguments+=' none'
 		;;
 	user-list)
 		flags+=' -e --exit-code -R --role --json'
-		values+=' -R=enum:,unauthorized,read,reporter,full --role=enum:,unauthorized,read,reporter,full'
+		values+=' -R=enum:,unauthorized,read,reporter,full,worker,builder --role=enum:,unauthorized,read,reporter,full,worker,builder'
 		arguments+=' none'
 		;;
 	user-remove)
-		flags+=' '
-		values+=' '
+		flags+=' --token'
+		values+=' --token=none'
 		arguments+=' none'
 		;;
 	web)

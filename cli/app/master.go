@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"ahriman/core/config"
 	"ahriman/core/trigger"
@@ -29,8 +33,12 @@ func connect(s *config.Settings, service *config.RemoteService) (master, error) 
 	if address == "" {
 		return master{}, Hinted(errors.New("no node is configured to talk to"), "set address in the section status")
 	}
+	token, err := statusToken(s)
+	if err != nil {
+		return master{}, err
+	}
 	c := httpclient.Config{
-		Address: address, Username: s.Status.Username, Password: s.Status.Password, Token: s.Status.Token,
+		Address: address, Username: s.Status.Username, Password: s.Status.Password, Token: token,
 		Timeout: s.Status.Timeout, MaxRetries: s.Status.MaxRetries, Backoff: seconds(s.Status.RetryBackoff),
 		UserAgent: "ahriman/" + Version(),
 	}
@@ -45,6 +53,28 @@ func connect(s *config.Settings, service *config.RemoteService) (master, error) 
 		return master{}, fmt.Errorf("status.address: %w", err)
 	}
 	return master{client.Repository(s.ID)}, nil
+}
+
+// statusToken is status.token, or what is in the file that status.token_file
+// names; empty without either.
+func statusToken(s *config.Settings) (string, error) {
+	if s.Status.Token != "" || s.Status.TokenFile == "" {
+		return s.Status.Token, nil
+	}
+	f, err := os.Open(s.Status.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("status.token_file: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPasswordLine))
+	token := strings.TrimSpace(string(text))
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("status.token_file: %w", err)
+	case token == "" || strings.ContainsFunc(token, unicode.IsSpace):
+		return "", fmt.Errorf("status.token_file: %s holds no token", s.Status.TokenFile)
+	}
+	return token, nil
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

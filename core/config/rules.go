@@ -189,7 +189,7 @@ func (c *checker) distributed(v *view, s *Settings) {
 	if slices.Contains(s.Build.Triggers, WorkerTrigger) && s.Worker.Address == "" {
 		c.at(v, Error, "worker", "address", "not set, and "+WorkerTrigger+" tells it to the master")
 	}
-	if s.Status.Username != "" && s.Status.Password == "" && s.Status.Token == "" {
+	if s.Status.Username != "" && s.Status.Password == "" && s.Status.Token == "" && s.Status.TokenFile == "" {
 		c.at(v, Error, "status", "password", "not set, though status.username is")
 	}
 }

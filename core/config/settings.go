@@ -144,6 +144,7 @@ type Status struct {
 	Username              string        `ini:"username"`                                        // empty: no log-in
 	Password              string        `ini:"password" secret:"yes"`                           //
 	Token                 string        `ini:"token" secret:"yes"`                              // (ours) instead of user and password
+	TokenFile             string        `ini:"token_file" as:"file"`                            // (ours) holds the token
 	Timeout               time.Duration `ini:"timeout" default:"30" min:"0"`                    // of one request; 0: none
 	MaxRetries            int           `ini:"max_retries" default:"0" min:"0" max:"100"`       // tries after the first
 	RetryBackoff          float64       `ini:"retry_backoff" default:"0" min:"0"`               // seconds; try n waits RetryBackoff·2ⁿ⁻¹

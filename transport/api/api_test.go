@@ -241,15 +241,31 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// TestAccess: each level has what those before it have; roles have what they are for.
 func TestAccess(t *testing.T) {
-	for i, have := range api.AccessLevels() {
-		for j, need := range api.AccessLevels() {
-			if got, want := have.Allows(need), i >= j; got != want {
-				t.Errorf("%s allows %s: %v", have, need, got)
+	levels := api.AccessLevels()
+	for i, level := range levels[1:] {
+		if before := levels[i].Scopes(); !level.Scopes().Has(before) || level.Scopes() == before {
+			t.Errorf("%s has %b, %s before it %b", level, level.Scopes(), levels[i], before)
+		}
+	}
+	for access, want := range map[api.Access]struct{ may, mayNot api.Scope }{
+		api.AccessRead:     {api.ScopeRead, api.ScopeInspect | api.ScopeReport},
+		api.AccessReporter: {api.ScopeRequest | api.ScopeInspect, api.ScopeReport | api.ScopeUpload},
+		api.AccessWorker:   {api.ScopeUpload | api.ScopePublish | api.ScopeRegister, api.ScopeManage | api.ScopeBuild | api.ScopeRequest},
+		api.AccessBuilder:  {api.ScopeBuild, api.ScopeRead | api.ScopeManage},
+		"root":             {0, api.ScopePublic | api.ScopeManage},
+	} {
+		for scope := api.ScopePublic; scope <= api.ScopeManage; scope <<= 1 {
+			if want.may&scope != 0 && !access.Allows(scope) || want.mayNot&scope != 0 && access.Allows(scope) {
+				t.Errorf("%s allows %b: %v", access, scope, access.Allows(scope))
+			}
+			if !api.AccessFull.Allows(scope) {
+				t.Errorf("full has not %b", scope)
 			}
 		}
 	}
-	if api.Access("root").Allows(api.AccessUnauthorized) || api.AccessFull.Allows("root") {
-		t.Error("an unknown level allows something")
+	if api.AccessFull.Allows(0) || api.ScopeUpload.Level() != api.AccessFull || api.ScopeInspect.Level() != api.AccessReporter {
+		t.Error("nothing is allowed, or a level is wrong")
 	}
 }

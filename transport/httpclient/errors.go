@@ -57,6 +57,8 @@ func (c *Client) hint(call call, err error) string {
 		return "put the address it redirects to into the configuration"
 	case errors.Is(err, api.ErrUnauthorized):
 		return c.loginHint()
+	case errors.Is(err, api.ErrForbidden) && c.config.Username == "":
+		return "ahriman user-list there shows what the user of the token may do"
 	case errors.Is(err, api.ErrForbidden):
 		return fmt.Sprintf("the user %s there needs more access; see ahriman user-add --help", c.config.Username)
 	case errors.Is(err, api.ErrConflict):
@@ -74,7 +76,7 @@ func (c *Client) hint(call call, err error) string {
 func (c *Client) loginHint() string {
 	switch {
 	case c.config.Token != "":
-		return "the node does not know this token (status.token)"
+		return "the node does not know this token, or it has expired: put a new one of ahriman user-add --token into status.token"
 	case c.config.Username == "":
 		return "set status.username and status.password"
 	}

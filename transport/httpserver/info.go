@@ -105,7 +105,11 @@ func (s *Server) deleteWorkers(c *call, _ nothing) (nothing, error) {
 }
 
 func (s *Server) deleteWorker(c *call, _ nothing) (nothing, error) {
-	return nothing{}, taken(s.config.Store.RemoveWorker(c.Context(), c.PathValue("identifier"), c.who.name))
+	user := c.who.name
+	if c.who.access.Allows(api.ScopeManage) {
+		user = "" // anyone's
+	}
+	return nothing{}, taken(s.config.Store.RemoveWorker(c.Context(), c.PathValue("identifier"), user))
 }
 
 // taken makes another user's worker a refusal.

@@ -14,12 +14,18 @@ import (
 const pollJob = time.Second
 
 // submit makes the endpoint that begins jobs of a kind.
-func submit[In any](s *Server, access api.Access, kind string) endpoint {
-	return serveJSON(access, inRepository(s, func(c *call, id alpm.RepositoryID, in In) (api.ProcessReply, error) {
+func submit[In any](s *Server, scope api.Scope, kind string) endpoint {
+	return serveJSON(scope, inRepository(s, func(c *call, id alpm.RepositoryID, in In) (api.ProcessReply, error) {
+		if update, ok := any(in).(api.UpdateRequest); ok && !publishes(update) && !c.who.access.Allows(api.ScopeManage) {
+			return api.ProcessReply{}, api.Errorf(api.ErrForbidden, "User %s may ask for an update with manual only", c.who.name)
+		}
 		job, err := s.config.Submitter.Submit(c.Context(), id, kind, in, c.who.name)
 		return api.ProcessReply{ProcessID: job}, err
 	}))
 }
+
+// publishes says whether an update only takes what was uploaded and requested.
+func publishes(r api.UpdateRequest) bool { return r.Manual && !r.AUR && !r.Local }
 
 // getProcess answers while a job waits or runs, as Python clients expect.
 func (s *Server) getProcess(c *call, _ nothing) (api.Process, error) {

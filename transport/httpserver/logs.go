@@ -89,7 +89,7 @@ func (s *Server) rotateLogs(c *call, id alpm.RepositoryID, _ nothing) (nothing, 
 	if err != nil {
 		return nothing{}, err
 	}
-	return nothing{}, s.config.Store.RotateLogs(c.Context(), id, int(keep))
+	return nothing{}, s.config.Store.RotateLogs(c.Context(), id, int(keep), c.who.bases...)
 }
 
 func (s *Server) getEvents(c *call, id alpm.RepositoryID, _ nothing) ([]api.Event, error) {
@@ -124,6 +124,9 @@ func eventOf(e store.Event) api.Event {
 }
 
 func (s *Server) postEvent(c *call, id alpm.RepositoryID, in api.Event) (nothing, error) {
+	if err := c.who.about(in.ObjectID); err != nil {
+		return nothing{}, err
+	}
 	return nothing{}, s.config.Store.AddEvent(c.Context(), id, store.Event{
 		Event: string(in.Event), Object: in.ObjectID, Created: in.Created, Message: in.Message, Data: in.Data,
 	})

@@ -148,6 +148,9 @@ func (s *Server) getPackage(c *call, id alpm.RepositoryID, _ nothing) ([]api.Pac
 
 func (s *Server) postPackage(c *call, id alpm.RepositoryID, in api.PackageUpdate) (nothing, error) {
 	if in.Package != nil {
+		if err := c.who.about(in.Package.Base); err != nil { // which need not be the path's
+			return nothing{}, err
+		}
 		return nothing{}, s.config.Store.SetPackage(c.Context(), id, *in.Package, store.Status(in.Status))
 	}
 	err := s.config.Store.SetStatus(c.Context(), id, c.base(), store.Status(in.Status))

@@ -75,7 +75,7 @@ func (s *Server) page(c *call) error {
 	if err != nil {
 		return err
 	}
-	data := packagesPage{pageData: s.pageData("ahriman", who), Hidden: !who.access.Allows(api.AccessRead)}
+	data := packagesPage{pageData: s.pageData("ahriman", who), Hidden: !who.access.Allows(api.ScopeRead)}
 	for _, r := range s.config.Repositories {
 		if data.Hidden || s.config.ServiceOnly {
 			break

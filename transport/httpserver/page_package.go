@@ -34,7 +34,7 @@ func (s *Server) packagePage(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !who.access.Allows(api.AccessRead) {
+	if !who.access.Allows(api.ScopeRead) {
 		return s.show(c, "packages", packagesPage{pageData: s.pageData("ahriman", who), Hidden: true})
 	}
 	r, err := s.repository(c)
@@ -47,7 +47,7 @@ func (s *Server) packagePage(c *call) error {
 	}
 	page := packagePage{
 		pageData: s.pageData(c.base(), who), Package: pagePackageOf(entryOf(r.ID, record), time.Now()),
-		Names: slices.Sorted(maps.Keys(record.Package.Packages)), LogHidden: !who.access.Allows(api.AccessReporter),
+		Names: slices.Sorted(maps.Keys(record.Package.Packages)), LogHidden: !who.access.Allows(api.ScopeInspect) || who.about(c.base()) != nil,
 	}
 	if !page.LogHidden {
 		if err := s.lastLog(c, r, &page); err != nil {

@@ -33,8 +33,8 @@ type call struct {
 
 // endpoint is what one method of a path does, and for whom.
 type endpoint struct {
-	access api.Access
-	run    func(*call) error
+	scope api.Scope
+	run   func(*call) error
 }
 
 // route is a path: what its methods do.
@@ -57,8 +57,8 @@ type nothing struct{}
 // serveJSON makes an endpoint of a function: it decodes and validates the body
 // (unless In is nothing), calls, and encodes the answer with its Etag, or
 // answers 204 (when Out is nothing).
-func serveJSON[In, Out any](access api.Access, f func(*call, In) (Out, error)) endpoint {
-	return endpoint{access, func(c *call) error {
+func serveJSON[In, Out any](scope api.Scope, f func(*call, In) (Out, error)) endpoint {
+	return endpoint{scope, func(c *call) error {
 		var in In
 		if _, none := any(in).(nothing); !none {
 			if err := c.decode(&in); err != nil {
@@ -82,8 +82,8 @@ func serveJSON[In, Out any](access api.Access, f func(*call, In) (Out, error)) e
 }
 
 // serveDocument is serveJSON for an answer that is encoded already.
-func serveDocument(access api.Access, f func(*call) (document, error)) endpoint {
-	return endpoint{access, func(c *call) error {
+func serveDocument(scope api.Scope, f func(*call) (document, error)) endpoint {
+	return endpoint{scope, func(c *call) error {
 		d, err := f(c)
 		if err != nil {
 			return err
@@ -249,7 +249,7 @@ func (s *Server) dispatch(c *call, found route) error {
 	if c.Header.Get("Authorization") == "" && s.crossing.Check(c.Request) != nil {
 		return api.Errorf(api.ErrForbidden, "Requests of other sites' pages are not allowed")
 	}
-	if err := s.authorize(c, do.access); err != nil {
+	if err := s.authorize(c, do.scope); err != nil {
 		return err
 	}
 	return do.run(c)

@@ -135,18 +135,19 @@ type Config struct {
 // Server is the endpoint. It is an http.Handler; Serve adds what needs the
 // connection: trust in a unix socket, and a graceful stop.
 type Server struct {
-	config   Config
-	mux      *http.ServeMux
-	key      []byte
-	logins   *logins
-	pages    *template.Template
-	lists    map[alpm.RepositoryID]*list
-	stopping chan struct{} // closed when Serve is about to end
-	started  time.Time
-	placing  sync.Mutex // held while an upload is compared with what waits, and moved
-	requests *counters
-	crossing *http.CrossOriginProtection
-	replaced atomic.Pointer[Server] // answers in the place of this one; nil: none does
+	config    Config
+	mux       *http.ServeMux
+	key       []byte
+	sessions  *sessions
+	passwords *passwords
+	pages     *template.Template
+	lists     map[alpm.RepositoryID]*list
+	stopping  chan struct{} // closed when Serve is about to end
+	started   time.Time
+	placing   sync.Mutex // held while an upload is compared with what waits, and moved
+	requests  *counters
+	crossing  *http.CrossOriginProtection
+	replaced  atomic.Pointer[Server] // answers in the place of this one; nil: none does
 }
 
 // New makes a server. It opens nothing; the store stays the caller's.
@@ -158,9 +159,10 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(),
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
-		logins: newLogins(), requests: &counters{all: map[answerKind]int64{}},
+		sessions: newSessions(), requests: &counters{all: map[answerKind]int64{}},
 		crossing: http.NewCrossOriginProtection(),
 	}
+	s.passwords = newPasswords()
 	if len(s.key) == 0 {
 		s.key = make([]byte, 32)
 		if _, err := rand.Read(s.key); err != nil {
@@ -218,7 +220,8 @@ func (s *Server) Replace(config Config) error {
 	if len(config.Auth.Key) == 0 {
 		next.key = s.key
 	}
-	next.logins, next.requests, next.stopping, next.started = s.logins, s.requests, s.stopping, s.started
+	next.sessions, next.passwords, next.requests = s.sessions, s.passwords, s.requests
+	next.stopping, next.started = s.stopping, s.started
 	s.replaced.Store(next)
 	return nil
 }
@@ -273,9 +276,17 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
-// repository returns the repository a request names: by default the first, and
-// ErrNotFound when it is unknown.
+// repository returns the repository a request names: by default the first;
+// ErrNotFound when it is unknown, ErrForbidden when it is not the user's.
 func (s *Server) repository(c *call) (Repository, error) {
+	r, err := s.named(c)
+	if only := c.who.repository; err == nil && only != (alpm.RepositoryID{}) && only != r.ID {
+		err = api.Errorf(api.ErrForbidden, "User %s may work on the repository %s only", c.who.name, only)
+	}
+	return r, err
+}
+
+func (s *Server) named(c *call) (Repository, error) {
 	architecture, name := c.query.Get(api.QueryArchitecture), c.query.Get(api.QueryRepository)
 	if architecture == "" || name == "" {
 		if len(s.config.Repositories) == 0 {

@@ -90,7 +90,7 @@ func (s *Server) authorizeStream(c *call, kinds []string) error {
 	if len(kinds) > 0 && !slices.ContainsFunc(kinds, private) {
 		return nil
 	}
-	return s.authorize(c, api.AccessFull)
+	return s.authorize(c, api.ScopeManage)
 }
 
 func sendEvent(w io.Writer, e store.Event) error {

@@ -35,6 +35,7 @@ const (
 type arrival struct {
 	repository Repository
 	directory  string
+	who        identity
 	pkg        *alpm.Package
 	file       *hiddenFile
 	signature  []byte
@@ -54,7 +55,7 @@ func (s *Server) upload(c *call) error {
 	if err != nil {
 		return err
 	}
-	a := &arrival{repository: repository, directory: repository.Shelf.Waiting()}
+	a := &arrival{repository: repository, directory: repository.Shelf.Waiting(), who: c.who}
 	if err := os.MkdirAll(a.directory, 0o755); err != nil {
 		return fmt.Errorf("receiving an upload: %w", err)
 	}
@@ -262,6 +263,9 @@ func (a *arrival) receiveDigests(part io.Reader) error {
 func (s *Server) admit(ctx context.Context, a *arrival) (api.UploadReply, error) {
 	name := alpm.SafeFileName(a.pkg.FileName)
 	reply := api.UploadReply{File: name, Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256}
+	if err := s.entitled(ctx, a); err != nil {
+		return reply, err
+	}
 	if err := a.verify(); err != nil {
 		return reply, err
 	}
@@ -291,6 +295,24 @@ func (s *Server) admit(ctx context.Context, a *arrival) (api.UploadReply, error)
 		}
 	}
 	return reply, a.place(waiting)
+}
+
+// entitled refuses a package of a base that is not the user's, and one that a
+// base has which is not.
+func (s *Server) entitled(ctx context.Context, a *arrival) error {
+	if err := a.who.about(a.pkg.Base); err != nil || len(a.who.bases) == 0 {
+		return err
+	}
+	known, err := s.packages(ctx, a.repository.ID)
+	if err != nil {
+		return err
+	}
+	for _, e := range known.entries {
+		if _, has := e.Package.Packages[a.pkg.Name]; has && a.who.about(e.Package.Base) != nil {
+			return api.Errorf(api.ErrForbidden, "%s is a package of %s: %v", a.pkg.Name, e.Package.Base, a.who.about(e.Package.Base))
+		}
+	}
+	return nil
 }
 
 // verify checks the signature where the repository asks for one.
