@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -169,6 +169,18 @@ complete -c ahriman -n '__ahriman_command_is repo-export' -a '(__fish_complete_d
 complete -c ahriman -n __ahriman_no_command -a 'repo-import' -d 'publish what another tool made of a copy'
 complete -c ahriman -n '__ahriman_command_is repo-import' -l json -d 'print one object a line: generation, name, base, old, new'
 complete -c ahriman -n '__ahriman_command_is repo-import' -a '(__fish_complete_directories)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-rebuild' -d 'build again what is published'
+complete -c ahriman -n __ahriman_no_command -a 'rebuild' -d 'build again what is published'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l depends-on -x -a '(__ahriman_names packages)' -d 'only what needs this package, or what another one here needs to run that does; may be repeated'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l dry-run -d 'say what would be built, in which order, and change nothing'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l from-database -d 'take the bases that the store knows, published or not, as after moving to an empty repository'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l increment -d 'raise pkgrel of what is published already'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l no-increment -d 'not: raise pkgrel of what is published already'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s e -l exit-code -d 'exit 4 when there is nothing to do'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s s -l status -x -a ' unknown pending building failed success' -d 'only bases of this status; with --from-database: unknown, pending, building, failed or success'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s u -l username -x -d 'build as this user: its packager'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l json -d 'print events, one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s v -l verbose -d 'print the output of the builds'
 complete -c ahriman -n __ahriman_no_command -a 'repo-rollback' -d 'go back to an earlier publication'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l list -d 'print the generations that are kept, and what each changed'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l dry-run -d 'print what would change and change nothing'

@@ -38,6 +38,7 @@ type Grammar struct {
 	RepoDaemon       repoDaemon       `cmd:"" name:"repo-daemon" aliases:"daemon" group:"repository" help:"update again and again"`
 	RepoExport       repoExport       `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
 	RepoImport       repoImport       `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
+	RepoRebuild      repoRebuild      `cmd:"" name:"repo-rebuild" aliases:"rebuild" group:"repository" help:"build again what is published"`
 	RepoRollback     repoRollback     `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
 	RepoStatusUpdate repoStatusUpdate `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
 	RepoUpdate       repoUpdate       `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`

@@ -10,6 +10,7 @@ import (
 
 	"ahriman/core/alpm"
 	"ahriman/core/config"
+	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/update"
 	"ahriman/transport/api"
@@ -62,6 +63,9 @@ func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() 
 		return nil, nil, err
 	}
 	n.reports = io.Discard // nobody reads a service's standard output
+	names := fetcherConfig(s)
+	names.NoLocal = true // who asks is elsewhere: paths are no names
+	n.sources = source.New(names)
 	flow, err := n.flow(flowOptions{process: process, builds: true})
 	if err != nil {
 		n.Close()
@@ -72,21 +76,37 @@ func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() 
 
 // Kinds implements httpserver.Submitter.
 func (j *jobs) Kinds() []string {
-	return []string{httpserver.JobUpdate, httpserver.JobRemove, httpserver.JobRollback}
+	return []string{
+		httpserver.JobAdd, httpserver.JobRequest, httpserver.JobUpdate, httpserver.JobRebuild, httpserver.JobRemove, httpserver.JobRollback,
+	}
+}
+
+// jobArguments are the arguments of a job for what a request says.
+func jobArguments(kind string, arguments any, user string) any {
+	switch a := arguments.(type) {
+	case api.AddRequest:
+		return update.Addition{Packages: a.Packages, Packager: a.Packager, Increment: a.Increment, Patches: a.Patches, User: user}
+	case api.UpdateRequest:
+		return update.Request{
+			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true,
+			// A worker's call after its uploads, for which an update of this
+			// node may be waiting.
+			NoWait: a.Manual && !a.AUR && !a.Local,
+		}
+	case api.BasesRequest:
+		if kind == httpserver.JobRebuild {
+			return update.Request{Increment: true, Rebuild: &update.Rebuild{DependsOn: a.Packages[:1]}}
+		}
+		return update.Request{Bases: a.Packages}
+	case api.RollbackRequest:
+		return update.Return{Base: a.Package, Version: a.Version, Hold: a.Hold}
+	}
+	return nil
 }
 
 // Submit implements httpserver.Submitter.
 func (j *jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arguments any, user string) (string, error) {
-	var request any
-	switch a := arguments.(type) {
-	case api.UpdateRequest:
-		request = update.Request{AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true}
-	case api.BasesRequest:
-		request = update.Request{Bases: a.Packages}
-	case api.RollbackRequest:
-		request = update.Return{Base: a.Package, Version: a.Version, Hold: a.Hold}
-	}
-	text, err := json.Marshal(request)
+	text, err := json.Marshal(jobArguments(kind, arguments, user))
 	if err != nil {
 		return "", err
 	}

@@ -182,7 +182,13 @@ func (n *node) addBuilding(c *update.Config) error {
 		c.Supplies = append(c.Supplies, supply)
 	}
 	if !n.globals.Force {
-		c.Lock = n.globals.buildLock(n.settings).Acquire
+		c.Lock = func(ctx context.Context, wait bool) (func(), error) {
+			lock := n.globals.buildLock(n.settings)
+			if !wait {
+				lock.Timeout = -1
+			}
+			return lock.Acquire(ctx)
+		}
 	}
 	return nil
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"ahriman/core/source"
@@ -64,10 +62,15 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
+	flow, err := n.flow(flowOptions{})
+	if err != nil {
+		return err
+	}
 	outcome := NewOutcome(env, c.JSON)
 	var bases []string
+	order := update.Order{Packager: packager, Increment: c.Increment, Patches: patches}
 	for _, name := range names {
-		added, err := n.add(ctx, name, addition{kind: source.Kind(c.Source), packager: packager, increment: c.Increment, patches: patches})
+		added, err := flow.Add(ctx, name, source.Kind(c.Source), order)
 		if err != nil {
 			outcome.Fail(name, addError(err, name))
 			continue
@@ -101,50 +104,4 @@ func variables(flags []string) ([]source.Patch, error) {
 		patches = append(patches, source.Patch{Key: &key, Value: value})
 	}
 	return patches, nil
-}
-
-// addition is how a package is added.
-type addition struct {
-	kind      source.Kind
-	packager  string
-	user      string // who asked
-	increment bool
-	patches   []source.Patch
-}
-
-// add puts what name stands for where the next update finds it, and returns the
-// bases: sources into the queue, package files into the waiting directory.
-func (n *node) add(ctx context.Context, name string, a addition) ([]string, error) {
-	found, err := n.sources.Resolve(ctx, name, a.kind)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(scratchBase(n.env), "ahriman-add-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	if found.IsFiles() {
-		files, err := n.sources.Packages(ctx, found, dir)
-		if err != nil {
-			return nil, err
-		}
-		return update.HandIn(ctx, n.repository, files)
-	}
-	flow, err := n.flow(flowOptions{})
-	if err != nil {
-		return nil, err
-	}
-	p, err := flow.Describe(ctx, found, dir)
-	if err != nil {
-		return nil, err
-	}
-	if found.Kind == source.Local && p.Origin.GitURL == "" {
-		if err := source.Keep(ctx, dir, filepath.Join(n.path("cache"), p.Base)); err != nil {
-			return nil, err
-		}
-	}
-	return []string{p.Base}, flow.Request(ctx, p, update.Order{
-		Packager: a.packager, Increment: a.increment, Patches: a.patches, User: a.user,
-	})
 }

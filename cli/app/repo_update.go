@@ -44,12 +44,16 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
+	return c.run(ctx, env, globals, update.Request{
+		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies,
+	})
+}
+
+// run does what the request says in each selected repository.
+func (c *repoUpdate) run(ctx context.Context, env *Env, globals *Globals, request update.Request) error {
 	all, err := globals.settings(env)
 	if err != nil {
 		return err
-	}
-	request := update.Request{
-		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies,
 	}
 	empty := true
 	var errs []error

@@ -66,6 +66,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.seen = published
 	var found []*due
 	taken := map[string]bool{}
 	add := func(d *due) {
@@ -82,7 +83,15 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 		}
 		for _, q := range requests {
 			if r.wanted(q.Package.Base) {
-				add(r.requested(ctx, q, published))
+				add(r.requested(ctx, q, "requested", published))
+			}
+		}
+	}
+	if r.request.Rebuild != nil {
+		for _, record := range r.rebuilt(ctx, records, published) {
+			if !taken[record.Package.Base] && r.wanted(record.Package.Base) {
+				again := store.Request{Package: record.Package, Packager: r.request.Packager, Increment: true}
+				add(r.requested(ctx, again, "rebuild", published))
 			}
 		}
 	}
@@ -138,23 +147,23 @@ func (r *run) published(ctx context.Context) (map[string]string, error) {
 	return versions, nil
 }
 
-// requested lays out a base that someone asked for. Nil: there is nothing to
-// build, and the outcome says why.
-func (r *run) requested(ctx context.Context, q store.Request, published map[string]string) *due {
+// requested lays out a base that someone asked for, why in a word. Nil: there is
+// nothing to build, and the outcome says why.
+func (r *run) requested(ctx context.Context, q store.Request, why string, published map[string]string) *due {
 	d, err := r.prepare(ctx, q.Package, q.Patches)
 	if err != nil {
 		r.fail(ctx, q.Package, err)
 		r.dequeue(ctx, q.ID)
 		return nil
 	}
-	d.reason, d.packager, d.request = "requested", q.Packager, q.ID
+	d.reason, d.packager, d.request = why, q.Packager, q.ID
 	version := r.taken(d.pkg, published[d.pkg.Base])
 	if version == "" || alpm.Vercmp(d.pkg.Version, version) > 0 {
 		return d
 	}
 	switch {
 	case !q.Increment || !r.request.Increment:
-		r.leave(ctx, d, q.ID, fmt.Sprintf("%s is published already", version))
+		r.settle(ctx, d, q.ID, version, published[d.pkg.Base])
 		return nil
 	case !sameUpstream(d.pkg.Version, version):
 		r.fail(ctx, d.pkg, fmt.Errorf("version %s is older than the published %s", d.pkg.Version, version))
@@ -166,7 +175,7 @@ func (r *run) requested(ctx context.Context, q store.Request, published map[stri
 		r.leave(ctx, d, q.ID, "")
 		return nil
 	}
-	d.reason = fmt.Sprintf("requested; %s is taken, pkgrel raised", version)
+	d.reason = fmt.Sprintf("%s; %s is taken, pkgrel raised", why, version)
 	return d
 }
 

@@ -2,8 +2,10 @@ package update
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"time"
 
 	"ahriman/core/alpm"
@@ -20,8 +22,10 @@ import (
 
 // Sources brings the sources of bases; *source.Fetcher is one.
 type Sources interface {
+	Resolve(ctx context.Context, name string, kind source.Kind) (*source.Found, error)
 	FromOrigin(base string, origin source.Origin) (*source.Found, error)
 	Sources(ctx context.Context, found *source.Found, dir string) (commit string, err error)
+	Packages(ctx context.Context, found *source.Found, dir string) ([]string, error)
 }
 
 // Supply is where package files come from that builds need: this repository,
@@ -38,7 +42,7 @@ type Config struct {
 	Repository *repository.Repository       // required
 	Store      *store.DB                    // required
 	Runner     func() (build.Runner, error) // asked when there is something to build; nil: nothing is
-	Sources    Sources                      // required to build
+	Sources    Sources                      // required to add and to build
 	AUR        AUR                          // nil: not asked
 	Triggers   *trigger.Chain               // nil: none
 	Supplies   []Supply                     // besides the repository itself, in order of preference
@@ -67,8 +71,9 @@ type Config struct {
 	// is passed over.
 	Databases []string
 	// Lock is taken while bases are built, so that two runs do not build the
-	// same; publishing does not need it. Nil: none.
-	Lock func(ctx context.Context) (release func(), err error)
+	// same; publishing does not need it. Its error is a *repository.LockedError
+	// when another run has it, at once where wait is false. Nil: none.
+	Lock func(ctx context.Context, wait bool) (release func(), err error)
 	// Process is the process_id of the run's logs; empty: a new one for each run.
 	Process string
 	Logger  *slog.Logger // nil: nothing is logged
@@ -96,8 +101,9 @@ type run struct {
 	request   Request
 	outcome   *Outcome
 	observers []Observer
-	planning  bool             // nothing may change, and no PKGBUILD run
-	scratch   *durable.Scratch // where sources are laid out; nil until some are
+	planning  bool              // nothing may change, and no PKGBUILD run
+	seen      map[string]string // what was published when the run looked at what is due: versions by base
+	scratch   *durable.Scratch  // where sources are laid out; nil until some are
 }
 
 // Run does what is due. It returns the outcome, and an *OutcomeError when some
@@ -168,14 +174,40 @@ func (r *run) update(ctx context.Context) error {
 	if err != nil || len(due) == 0 {
 		return err
 	}
-	if r.Lock != nil {
-		release, err := r.Lock(ctx)
-		if err != nil {
-			return err
-		}
-		defer release()
+	release, due, err := r.lock(ctx, due)
+	if err != nil {
+		return err
 	}
+	defer release()
 	return r.build(ctx, due)
+}
+
+// lock makes this run the one that builds, and returns what is due then: what
+// was due before may have been published by the run that had the lock.
+func (r *run) lock(ctx context.Context, dues []*due) (release func(), now []*due, err error) {
+	if r.Lock == nil {
+		return func() {}, dues, nil
+	}
+	release, err = r.Lock(ctx, !r.request.NoWait)
+	if locked, ok := errors.AsType[*repository.LockedError](err); ok && r.request.NoWait {
+		for _, d := range dues {
+			r.left(ctx, Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: "another run builds now: " + locked.Error()})
+		}
+		r.discard(dues)
+		return func() {}, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	before := r.seen
+	if published, err := r.published(ctx); err != nil || maps.Equal(published, before) {
+		return release, dues, err
+	}
+	r.discard(dues)
+	if now, err = r.collect(ctx); err != nil {
+		release()
+	}
+	return release, now, err
 }
 
 // emit tells the observers. One that fails is logged and does not stop the run.

@@ -183,7 +183,13 @@ func (r *runner) Attach(ctx context.Context, id string, w io.Writer) (*build.Res
 	}
 	result := &build.Result{}
 	for _, p := range info.ForArch(job.Architecture) {
-		path, err := writePackage(r.dir, p.Name, info.Base, info.Version(), "")
+		var relations strings.Builder // the description's line ends with them
+		for key, list := range map[string][]string{"depend": p.Depends, "makedepend": p.MakeDepends, "provides": p.Provides} {
+			for _, relation := range list {
+				fmt.Fprintf(&relations, "\n%s = %s", key, relation)
+			}
+		}
+		path, err := writePackage(r.dir, p.Name, info.Base, info.Version(), relations.String())
 		if err != nil {
 			return nil, err
 		}
@@ -454,37 +460,6 @@ func TestRemove(t *testing.T) {
 	}
 	f.expect("published", f.published(), []string{"b 1-1"})
 	if _, err := f.store.Package(t.Context(), f.config.Repository.ID(), "a"); !errors.Is(err, store.ErrUnknownPackage) {
-		t.Errorf("got %v", err)
-	}
-}
-
-func TestJobsEndWithTheirOutcome(t *testing.T) {
-	f := newFixture(t)
-	f.want("good", pkgbuildOf("good", "1"))
-	f.want("bad", pkgbuildOf("bad", "1"))
-	f.runner.fail["bad"] = true
-	open := func(_ alpm.RepositoryID, process string) (*update.Flow, func() error, error) {
-		c := f.config
-		c.Process = process
-		flow, err := update.New(c)
-		return flow, func() error { return nil }, err
-	}
-	jobs := update.NewJobs(f.store, open, nil)
-	id, err := jobs.Submit(t.Context(), f.config.Repository.ID(), update.JobUpdate, []byte(`{"manual":true}`), "somebody")
-	if err != nil {
-		t.Fatal(err)
-	}
-	jobs.Wait()
-	job, err := f.store.Job(t.Context(), id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := store.Outcome{Updated: []string{"good"}, Failed: []store.Failure{{Base: "bad", Reason: "building bad: made to"}}}
-	if diff := cmp.Diff(want, job.Outcome); job.State != store.Partial || diff != "" {
-		t.Errorf("%s %s", job.State, diff)
-	}
-	jobs.Close()
-	if _, err := jobs.Submit(t.Context(), f.config.Repository.ID(), update.JobUpdate, []byte(`{}`), ""); !errors.Is(err, update.ErrClosed) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -15,7 +15,10 @@ import (
 
 // The kinds of jobs.
 const (
+	JobAdd      = "add"      // arguments: an Addition, which is built
+	JobRequest  = "request"  // arguments: an Addition, which is queued
 	JobUpdate   = "update"   // arguments: a Request
+	JobRebuild  = "rebuild"  // arguments: a Request with Rebuild
 	JobRemove   = "remove"   // arguments: a Request, of which Bases is read
 	JobRollback = "rollback" // arguments: a Return
 )
@@ -81,27 +84,33 @@ func (j *Jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, ar
 
 type work func(ctx context.Context, f *Flow) (*Outcome, error)
 
+// workOf reads the arguments of a job.
 func workOf(kind string, arguments json.RawMessage) (work, error) {
-	if kind == JobRollback {
-		var back Return
-		if err := json.Unmarshal(arguments, &back); err != nil {
-			return nil, fmt.Errorf("reading the arguments of a job: %w", err)
-		}
-		return func(ctx context.Context, f *Flow) (*Outcome, error) {
-			return f.Rollback(ctx, back.Base, back.Version, back.Hold)
-		}, nil
-	}
 	var request Request
-	if err := json.Unmarshal(arguments, &request); err != nil {
+	var addition Addition
+	var back Return
+	var into any
+	var do work
+	switch kind {
+	case JobAdd:
+		into, do = &addition, func(ctx context.Context, f *Flow) (*Outcome, error) { return f.AddNow(ctx, addition) }
+	case JobRequest:
+		into, do = &addition, func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Queue(ctx, addition) }
+	case JobUpdate, JobRebuild:
+		into, do = &request, func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Run(ctx, request) }
+	case JobRemove:
+		into, do = &request, func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Remove(ctx, request.Bases) }
+	case JobRollback:
+		into, do = &back, func(ctx context.Context, f *Flow) (*Outcome, error) {
+			return f.Rollback(ctx, back.Base, back.Version, back.Hold)
+		}
+	default:
+		return nil, fmt.Errorf("%w: %s", ErrUnknownKind, kind)
+	}
+	if err := json.Unmarshal(arguments, into); err != nil {
 		return nil, fmt.Errorf("reading the arguments of a job: %w", err)
 	}
-	switch kind {
-	case JobUpdate:
-		return func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Run(ctx, request) }, nil
-	case JobRemove:
-		return func(ctx context.Context, f *Flow) (*Outcome, error) { return f.Remove(ctx, request.Bases) }, nil
-	}
-	return nil, fmt.Errorf("%w: %s", ErrUnknownKind, kind)
+	return do, nil
 }
 
 // run does one job and stores how it ended.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ahriman/core/source"
+	"ahriman/core/store"
 )
 
 // Request says what an update is to look at.
@@ -27,6 +28,27 @@ type Request struct {
 	Increment bool `json:"increment"`
 	// Packager overrides the configuration's.
 	Packager string `json:"packager,omitempty"`
+	// NoWait leaves building to a run that is at it already, and only publishes
+	// then: what a worker asks for while that run waits for the worker.
+	NoWait bool `json:"no_wait,omitempty"`
+	// Deliver gives what is published already to the triggers once more where
+	// it was asked for without Increment: a worker's master may lack it.
+	Deliver bool `json:"deliver,omitempty"`
+	// Rebuild builds again what is published; nil: nothing.
+	Rebuild *Rebuild `json:"rebuild,omitempty"`
+}
+
+// Rebuild says what is built again. Held bases are left alone.
+type Rebuild struct {
+	// DependsOn restricts it to what needs one of these packages, or names that
+	// packages provide: to build, to check, or to run, directly or through what
+	// packages of the repository need to run. Empty: all.
+	DependsOn []string `json:"depends_on,omitempty"`
+	// FromStore takes the bases that the store knows, published or not, instead
+	// of those that are published.
+	FromStore bool `json:"from_store,omitempty"`
+	// Status restricts FromStore to bases of this status; empty: any.
+	Status store.Status `json:"status,omitempty"`
 }
 
 // Failure is a base that could not be built or published.

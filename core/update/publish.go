@@ -119,12 +119,17 @@ func (r *run) waiting(ctx context.Context) ([]*batch, error) {
 		}
 		path := filepath.Join(r.Repository.Waiting(), name)
 		info, err := alpm.ReadInfo(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // another run published it meanwhile
+		}
 		if err != nil {
 			r.refuse(ctx, &batch{files: []string{path}}, err.Error())
 			continue
 		}
 		versions, b := batchOf(byBase[info.Base], info)
-		if err := b.add(path, info); err != nil {
+		if err := b.add(path, info); errors.Is(err, fs.ErrNotExist) {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
 		byBase[info.Base] = versions
@@ -170,7 +175,11 @@ func (r *run) publish(ctx context.Context, batches []*batch) ([]trigger.Built, e
 		if i < 0 {
 			return nil, err
 		}
-		r.refuse(ctx, batches[i], err.Error())
+		if errors.Is(err, fs.ErrNotExist) { // another run was faster
+			r.left(ctx, Omission{Base: batches[i].base, Version: batches[i].version(), Reason: "another run publishes it"})
+		} else {
+			r.refuse(ctx, batches[i], err.Error())
+		}
 		batches = slices.Delete(slices.Clone(batches), i, i+1)
 	}
 	return nil, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
@@ -35,6 +36,90 @@ func (f *Flow) Request(ctx context.Context, p source.Package, order Order) error
 		return f.Store.SetPackage(ctx, f.Repository.ID(), p, store.Unknown)
 	}
 	return err
+}
+
+// Add puts what name stands for where the next run finds it, and returns the
+// bases: sources into the queue, package files into the waiting directory. The
+// sources of a directory are kept in CacheDir. The error is source.ErrNotFound
+// when the name stands for nothing of that kind.
+func (f *Flow) Add(ctx context.Context, name string, kind source.Kind, order Order) ([]string, error) {
+	found, err := f.Sources.Resolve(ctx, name, kind)
+	if err != nil {
+		return nil, err
+	}
+	scratch, err := durable.NewScratch(f.ScratchDir)
+	if err != nil {
+		return nil, err
+	}
+	defer scratch.Remove()
+	if found.IsFiles() {
+		files, err := f.Sources.Packages(ctx, found, scratch.Dir)
+		if err != nil {
+			return nil, err
+		}
+		return HandIn(ctx, f.Repository, files)
+	}
+	dir := filepath.Join(scratch.Dir, "source")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return nil, err
+	}
+	p, err := f.Describe(ctx, found, dir)
+	if err != nil {
+		return nil, err
+	}
+	if found.Kind == source.Local && p.Origin.GitURL == "" {
+		if err := source.Keep(ctx, dir, filepath.Join(f.CacheDir, p.Base)); err != nil {
+			return nil, err
+		}
+	}
+	return []string{p.Base}, f.Request(ctx, p, order)
+}
+
+// Addition names what is added, and how it is built.
+type Addition struct {
+	Packages  []string       `json:"packages"` // as Add takes them
+	Packager  string         `json:"packager,omitempty"`
+	Increment bool           `json:"increment"`
+	Patches   []source.Patch `json:"patches,omitempty"`
+	User      string         `json:"user,omitempty"` // who asked
+}
+
+// Queue adds packages for the next run.
+func (f *Flow) Queue(ctx context.Context, a Addition) (*Outcome, error) {
+	r := f.newRun(Request{})
+	r.addAll(ctx, a)
+	return r.outcome, r.outcome.Err()
+}
+
+// AddNow adds packages and builds them, and what they need of the AUR. What is
+// published already, and asked for without Increment, is delivered once more.
+func (f *Flow) AddNow(ctx context.Context, a Addition) (*Outcome, error) {
+	request := Request{Manual: true, Increment: a.Increment, Deliver: !a.Increment, Dependencies: true, Packager: a.Packager}
+	return f.do(ctx, request, func(r *run) error {
+		if r.request.Bases = r.addAll(ctx, a); len(r.request.Bases) == 0 {
+			return ctx.Err()
+		}
+		return r.update(ctx)
+	})
+}
+
+// addAll adds packages and returns their bases. One that cannot be added fails
+// alone.
+func (r *run) addAll(ctx context.Context, a Addition) []string {
+	var bases []string
+	order := Order{Packager: a.Packager, Increment: a.Increment, Patches: a.Patches, User: a.User}
+	for _, name := range a.Packages {
+		added, err := r.Add(ctx, name, source.Auto, order)
+		if err != nil {
+			// What is no base is nobody's status.
+			r.outcome.Failed = append(r.outcome.Failed, Failure{Base: name, Reason: err.Error()})
+			r.Logger.Error("adding", "name", name, "error", err)
+			continue
+		}
+		bases = append(bases, added...)
+	}
+	slices.Sort(bases)
+	return slices.Compact(bases)
 }
 
 // Describe lays out the sources in dir, an empty directory, and reads the
