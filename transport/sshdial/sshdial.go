@@ -1,0 +1,200 @@
+// Package sshdial connects to workers through SSH. It reads the ssh_config(5),
+// the known_hosts and the keys that the OpenSSH client would, and needs no such
+// client on this machine.
+//
+// Deliberately stricter than ssh: StrictHostKeyChecking is not asked, an unknown
+// host key is always an error until it is accepted by its fingerprint; and there
+// are no passwords, only keys.
+package sshdial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// ErrDead is why a connection ended whose other end was silent for too long.
+var ErrDead = errors.New("the connection is dead: nothing comes from the other end")
+
+// maxJumps bounds a chain of ProxyJump.
+const maxJumps = 8
+
+// Config is how to connect. The zero value is what the ssh command would do.
+type Config struct {
+	Home         string // whose .ssh counts; empty: the user's
+	LocalUser    string // empty: who runs this program
+	UserConfig   string // empty: .ssh/config in Home
+	SystemConfig string // empty: /etc/ssh/ssh_config
+	// SystemKnownHosts are the machine's own, separated by spaces; empty: those in /etc/ssh.
+	SystemKnownHosts string
+	Getenv           func(string) string // nil: os.Getenv
+
+	// Passphrase asks for that of a key file, on a terminal. nil: encrypted keys
+	// are of use through the agent only.
+	Passphrase func(ctx context.Context, path string) ([]byte, error)
+	// AcceptHostKeys are fingerprints, SHA256:…, of host keys to add to
+	// known_hosts when a host that is not known yet shows them.
+	AcceptHostKeys []string
+
+	// Interval is how often a sign of life is asked for; 0: 5 s. A connection
+	// from which nothing has come for Silence is closed; 0: 25 s.
+	Interval, Silence time.Duration
+}
+
+// Dialer connects to targets. It is safe for concurrent use.
+type Dialer struct{ config Config }
+
+// New returns a Dialer.
+func New(config Config) (*Dialer, error) {
+	if config.Getenv == nil {
+		config.Getenv = os.Getenv
+	}
+	if config.LocalUser == "" || config.Home == "" {
+		self, err := user.Current()
+		if err != nil {
+			return nil, fmt.Errorf("preparing to connect through SSH: %w", err)
+		}
+		if config.LocalUser == "" {
+			config.LocalUser = self.Username
+		}
+		if config.Home == "" { // as ssh: $HOME does not count
+			config.Home = self.HomeDir
+		}
+	}
+	if config.UserConfig == "" {
+		config.UserConfig = filepath.Join(config.Home, ".ssh/config")
+	}
+	if config.SystemConfig == "" {
+		config.SystemConfig = "/etc/ssh/ssh_config"
+	}
+	if config.SystemKnownHosts == "" {
+		config.SystemKnownHosts = "/etc/ssh/ssh_known_hosts /etc/ssh/ssh_known_hosts2"
+	}
+	if config.Interval == 0 {
+		config.Interval = 5 * time.Second
+	}
+	if config.Silence == 0 {
+		config.Silence = 25 * time.Second
+	}
+	return &Dialer{config: config}, nil
+}
+
+// Dial connects to the target, through those that its configuration names as
+// ProxyJump. The error is a *HostKeyError or an *AuthError where that is what is
+// wrong. The connection outlives ctx; it must be closed.
+func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
+	h, err := d.lookUp(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return d.route(ctx, t, h, 0)
+}
+
+// route connects to a host through its jumps. As with ssh, the first of them may
+// have jumps of its own in the configuration; those of the others do not count.
+func (d *Dialer) route(ctx context.Context, t Target, h *host, depth int) (*Client, error) {
+	if depth+len(h.jumps) > maxJumps {
+		return nil, fmt.Errorf("connecting to %s: more than %d hosts on the way", t.Name(), maxJumps)
+	}
+	if h.proxyCommand != "" {
+		return nil, fmt.Errorf("connecting to %s: the ProxyCommand of %s is not supported: use ProxyJump", t.Name(), h.asked)
+	}
+	var via *Client
+	for i, jump := range h.jumps {
+		next, err := d.lookUp(ctx, jump)
+		switch {
+		case err != nil && via != nil:
+			via.Close()
+		case err == nil && i == 0:
+			via, err = d.route(ctx, t, next, depth+len(h.jumps))
+		case err == nil:
+			via, err = d.connect(ctx, t, next, via)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d.connect(ctx, t, h, via)
+}
+
+// connect makes one connection, through via unless that is nil. It owns via.
+func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client) (client *Client, err error) {
+	ctx, stop := context.WithTimeoutCause(ctx, h.timeout, fmt.Errorf("no answer within %s", h.timeout))
+	defer stop()
+	defer func() {
+		if err != nil && via != nil {
+			via.Close()
+		}
+	}()
+	checked, err := openHostKeys(t, h, d.config.AcceptHostKeys)
+	if err != nil {
+		return nil, err
+	}
+	var conn net.Conn
+	if via != nil {
+		conn, err = via.ssh.DialContext(ctx, "tcp", h.address())
+	} else {
+		conn, err = d.tcp(ctx, h)
+	}
+	if err != nil {
+		return nil, d.failure(ctx, t, h, err)
+	}
+	watched := newWatched(conn)
+	hurry := context.AfterFunc(ctx, func() { watched.Close() })
+	defer hurry()
+	keys := d.openKeyring(ctx, h)
+	defer keys.close()
+	made, channels, requests, err := ssh.NewClientConn(watched, h.address(), &ssh.ClientConfig{
+		User: h.user, HostKeyCallback: checked.check, HostKeyAlgorithms: checked.algorithms(),
+		Auth:          []ssh.AuthMethod{ssh.PublicKeys(keys.signers...)},
+		ClientVersion: "SSH-2.0-ahriman",
+	})
+	if err != nil {
+		watched.Close()
+		if denied(err) {
+			return nil, &AuthError{Target: t, Host: h.address(), User: h.user, Tried: keys.tried, Notes: keys.notes}
+		}
+		return nil, d.failure(ctx, t, h, err)
+	}
+	return newClient(t, ssh.NewClient(made, channels, requests), watched, via, d.config.Interval, d.config.Silence), nil
+}
+
+// tcp connects to a host directly.
+func (d *Dialer) tcp(ctx context.Context, h *host) (net.Conn, error) {
+	dialer := &net.Dialer{}
+	if h.sourceAddress != "" {
+		ip := net.ParseIP(h.sourceAddress)
+		if ip == nil {
+			return nil, fmt.Errorf("BindAddress %q is no address", h.sourceAddress)
+		}
+		dialer.LocalAddr = &net.TCPAddr{IP: ip}
+	}
+	return dialer.DialContext(ctx, h.network, h.address())
+}
+
+// failure words an error of connecting.
+func (d *Dialer) failure(ctx context.Context, t Target, h *host, err error) error {
+	var key *HostKeyError
+	if errors.As(err, &key) {
+		return key
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("connecting to %s: %s: %w", t.Name(), h.address(), err)
+}
+
+// denied says whether the log-in, and nothing before it, went wrong. There is
+// no type for it when no method is left.
+func denied(err error) bool {
+	text := strings.ToLower(err.Error())
+	return strings.Contains(text, "unable to authenticate") || strings.Contains(text, "too many authentication failures")
+}
