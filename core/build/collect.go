@@ -34,8 +34,8 @@ func (j *job) collect() ([]string, error) {
 		if err != nil {
 			return nil, j.failed("%v", err)
 		}
-		if err := j.check(p); err != nil {
-			return nil, err
+		if err := j.spec.CheckPackage(p); err != nil {
+			return nil, j.failed("%v", err)
 		}
 		if isDebug(p) && !j.local.config.IncludeDebug {
 			continue
@@ -81,16 +81,17 @@ func plain(path string) error {
 	return os.Chmod(path, 0o644)
 }
 
-// check reports whether p is what was asked for.
-func (j *job) check(p *alpm.Package) error {
+// CheckPackage reports what keeps p, with the name its file has, from being a
+// package that the job asks for.
+func (j Job) CheckPackage(p *alpm.Package) error {
 	if err := p.CheckFileName(); err != nil {
-		return j.failed("%v", err)
+		return err
 	}
-	if p.Base != j.spec.Base {
-		return j.failed("%s is of base %s", p.FileName, p.Base)
-	}
-	if p.Architecture != "any" && p.Architecture != j.spec.Architecture {
-		return j.failed("%s is for %s, not %s", p.FileName, p.Architecture, j.spec.Architecture)
+	switch {
+	case p.Base != j.Base:
+		return fmt.Errorf("%s is of base %s", p.FileName, p.Base)
+	case p.Architecture != "any" && p.Architecture != j.Architecture:
+		return fmt.Errorf("%s is for %s, not %s", p.FileName, p.Architecture, j.Architecture)
 	}
 	return nil
 }

@@ -117,7 +117,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.PacmanDB = "/var/lib/pacman"
 	}
 	if c.LogLimit <= 0 {
-		c.LogLimit = 64 << 20
+		c.LogLimit = DefaultLogLimit
 	}
 	if c.ProcessLimit <= 0 {
 		c.ProcessLimit = 4096

@@ -21,7 +21,7 @@ type job struct {
 	spec   Job
 	dir    string // scratch
 	output string // of the package files and the log
-	log    *logFile
+	log    *Log
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -60,7 +60,7 @@ func newJob(l *Local, spec Job) (*job, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("replacing log: %w", err)
 	}
-	log, err := createLog(path, l.config.LogLimit)
+	log, err := CreateLog(path, l.config.LogLimit)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +116,14 @@ func (j *job) run() {
 		j.lease.Stop()
 	}
 	j.mu.Unlock()
-	path := j.log.file.Name()
+	path := j.log.Path()
 	if err == nil {
 		j.result = &Result{Files: files, Duration: time.Since(begin), Log: path}
 	} else {
 		j.err = j.explain(err, cause)
 		fmt.Fprintf(j.log, "==> ERROR: %v\n", j.err)
 	}
-	j.log.finish()
+	j.log.Finish()
 }
 
 // explain turns the error of a build into what Attach returns.
@@ -137,7 +137,7 @@ func (j *job) explain(err, cause error) error {
 	case errors.Is(cause, errLease):
 		return fmt.Errorf("building %s: %w: %w", j.spec.Base, errLease, ErrLost)
 	case errors.As(cause, &timeout), errors.As(cause, &limit):
-		return &Failure{Base: j.spec.Base, Reason: cause.Error(), Log: j.log.file.Name()}
+		return &Failure{Base: j.spec.Base, Reason: cause.Error(), Log: j.log.Path()}
 	case errors.As(err, &failure):
 		return err
 	}
@@ -147,7 +147,7 @@ func (j *job) explain(err, cause error) error {
 
 // failed returns a failure of this build.
 func (j *job) failed(format string, args ...any) error {
-	return &Failure{Base: j.spec.Base, Reason: fmt.Sprintf(format, args...), Log: j.log.file.Name()}
+	return &Failure{Base: j.spec.Base, Reason: fmt.Sprintf(format, args...), Log: j.log.Path()}
 }
 
 // build runs the build in a scratch directory of its own and returns the

@@ -110,7 +110,7 @@ func (l *Local) retire(id string) {
 	defer l.mu.Unlock()
 	l.ended = append(l.ended, id)
 	for len(l.ended) > keptJobs {
-		l.jobs[l.ended[0]].log.file.Close()
+		l.jobs[l.ended[0]].log.Close()
 		delete(l.jobs, l.ended[0])
 		l.ended = l.ended[1:]
 	}
@@ -133,7 +133,7 @@ func (l *Local) Attach(ctx context.Context, id string, w io.Writer) (*Result, er
 		return nil, err
 	}
 	defer j.hold()()
-	if err := j.log.copyTo(ctx, w); err != nil {
+	if err := j.log.CopyTo(ctx, w, 0); err != nil {
 		return nil, err
 	}
 	select {

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"ahriman/core/build"
 	"ahriman/transport/httpclient"
 	"ahriman/transport/httpclient/clienttest"
 )
@@ -24,8 +25,11 @@ import (
 const benchSize = 1 << 30
 
 // TestMain lets the test's binary be the two processes of an upload, so that
-// each one's memory is seen: AHRIMAN_ROLE says which.
+// each one's memory is seen, and a worker: AHRIMAN_ROLE says which.
 func TestMain(m *testing.M) {
+	if status, ok := build.SandboxMain(os.Args[1:]); ok {
+		os.Exit(status)
+	}
 	role := os.Getenv("AHRIMAN_ROLE")
 	if role == "" {
 		os.Exit(m.Run())
@@ -53,6 +57,8 @@ func play(ctx context.Context, role string, args []string) error {
 		}
 		defer db.Close()
 		return serveUntilEOF(server)
+	case "worker":
+		return serveWorker(args[0])
 	case "client":
 		client, err := httpclient.New(httpclient.Config{Address: args[0], Username: "worker-user", Password: "very-secure-password"})
 		if err != nil {

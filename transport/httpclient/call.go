@@ -32,11 +32,20 @@ type call struct {
 	method string
 	path   string
 	query  url.Values
-	body   any           // sent as JSON; nil: no body
-	into   any           // filled from the answer's JSON; nil: it is dropped
-	form   *form         // sent instead of body
-	safe   bool          // sending it twice does what sending it once does
-	wait   time.Duration // time the server may take beyond Timeout
+	body   any         // sent as JSON; nil: no body
+	into   any         // filled from the answer's JSON; nil: it is dropped
+	form   *form       // sent instead of body
+	file   *section    // likewise
+	header http.Header // sent besides; may be nil
+	// take reads an answer of success instead of into.
+	take func(*http.Response) error
+	// refused sees the head of an answer that is a refusal; may be nil.
+	refused func(*http.Response)
+	// still is how long nothing may move, in the place of Timeout; 0: the whole
+	// exchange has to fit into Timeout.
+	still time.Duration
+	safe  bool          // sending it twice does what sending it once does
+	wait  time.Duration // time the server may take beyond Timeout
 }
 
 // do sends the call until it is answered, refused, or no retry is left.
@@ -58,6 +67,18 @@ func (c *Client) do(ctx context.Context, call call) error {
 			return fmt.Errorf("%s: %w", call.what, err)
 		}
 	}
+}
+
+// once sends the call and leaves it to the caller what to do about a failure.
+func (c *Client) once(ctx context.Context, call call) error {
+	err := c.attempt(ctx, call, uuid.NewString())
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", call.what, ctx.Err())
+	}
+	return c.explain(call, err)
 }
 
 // attempt sends the call once, or twice when the session turns out to be over.
@@ -85,6 +106,9 @@ func (c *Client) exchange(ctx context.Context, call call, id, cookie string) err
 	if call.form != nil {
 		limit, silence = c.config.Timeout, "nothing moved for %s"
 	}
+	if call.still > 0 {
+		limit, silence = call.still, "nothing moved for %s"
+	}
 	timer := time.AfterFunc(limit, func() { cancel(api.Errorf(api.ErrUnavailable, silence, limit)) })
 	defer timer.Stop()
 
@@ -99,7 +123,16 @@ func (c *Client) exchange(ctx context.Context, call call, id, cookie string) err
 		return causeOf(ctx, err)
 	}
 	defer response.Body.Close()
-	if err := answer(response, call.into); err != nil {
+	if call.take != nil && response.StatusCode < 300 {
+		response.Body = &moving{ReadCloser: response.Body, timer: timer, still: call.still}
+		err = call.take(response)
+	} else {
+		if call.refused != nil && response.StatusCode >= 300 {
+			call.refused(response)
+		}
+		err = answer(response, call.into)
+	}
+	if err != nil {
 		return causeOf(ctx, err)
 	}
 	return nil
@@ -119,6 +152,9 @@ func (c *Client) request(ctx context.Context, call call, timer *time.Timer) (*ht
 	if err != nil {
 		return nil, err
 	}
+	if call.header != nil {
+		request.Header = call.header.Clone()
+	}
 	request.Header.Set("User-Agent", c.config.UserAgent)
 	request.Header.Set("Accept", "*/*")
 	switch {
@@ -126,6 +162,10 @@ func (c *Client) request(ctx context.Context, call call, timer *time.Timer) (*ht
 		request.Header.Set("Content-Type", jsonContent)
 	case call.form != nil:
 		if err := call.form.attach(request, timer, c.config.Timeout, c.config.Timeout+call.wait); err != nil {
+			return nil, err
+		}
+	case call.file != nil:
+		if err := call.file.attach(request, timer, call.still); err != nil {
 			return nil, err
 		}
 	}

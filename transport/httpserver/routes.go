@@ -35,6 +35,11 @@ func (s *Server) addRoutes() {
 		s.addStatusRoutes()
 	}
 	s.addFileRoutes()
+	if s.config.Builds != nil {
+		for path, r := range s.config.Builds.routes() {
+			s.add(path, r)
+		}
+	}
 	s.mux.Handle("/", s.handler(s.unknown))
 }
 

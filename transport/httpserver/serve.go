@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -193,7 +194,7 @@ func (s *Server) handler(do func(*call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Request: r, w: w, query: r.URL.Query()}
 		if err := do(c); err != nil && !errors.Is(err, errAborted) {
-			s.refuse(c, err)
+			c.refuse(err, s.config.Log)
 		}
 	})
 }
@@ -294,14 +295,14 @@ func preflight(c *call, found route) error {
 	return nil
 }
 
-// refuse answers with an error.
-func (s *Server) refuse(c *call, err error) {
+// refuse answers with an error; log takes what the client is not told.
+func (c *call) refuse(err error, log *slog.Logger) {
 	status, body := api.StatusOf(err)
 	if status == http.StatusInternalServerError {
 		if c.Context().Err() != nil {
 			return // the client went away, which is why it failed
 		}
-		s.config.Log.Error("request failed", "method", c.Method, "path", c.URL.Path, "request", c.w.Header().Get(api.HeaderRequestID), "error", err)
+		log.Error("request failed", "method", c.Method, "path", c.URL.Path, "request", c.w.Header().Get(api.HeaderRequestID), "error", err)
 	}
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -95,6 +95,9 @@ type Config struct {
 
 	// Submitter runs jobs; nil: the endpoints that need one do not exist.
 	Submitter Submitter
+	// Builds makes builds for masters; nil: its endpoints do not exist. It stays
+	// the caller's, and the same one may be given to Replace.
+	Builds *Builds
 	// Uploads says whether package files are accepted (web.enable_archive_upload).
 	Uploads bool
 	// MaxFile is how long an uploaded file may be, in bytes; 0: any

@@ -8,13 +8,18 @@ import (
 	"sync"
 )
 
+// DefaultLogLimit is how many bytes of a build's log are kept where nothing
+// else is said.
+const DefaultLogLimit = 64 << 20
+
 // logTail is how much of a log's end is kept once the limit is reached: the
 // reason of a failure stands there.
 const logTail = 64 << 10
 
-// logFile is a job's log: written once, followed by any number of readers from
-// its beginning. It keeps limit bytes and, of what comes after, the end.
-type logFile struct {
+// Log is the log of a build in a file: written once, followed by any number of
+// readers. It keeps so many bytes and, of what comes after, the end. It is safe
+// for concurrent use.
+type Log struct {
 	mu      sync.Mutex
 	file    *os.File
 	limit   int64
@@ -26,17 +31,34 @@ type logFile struct {
 	err     error // the first error of writing
 }
 
-// createLog creates the log at path, which must not exist.
-func createLog(path string, limit int64) (*logFile, error) {
+// CreateLog creates the log at path, which must not exist, to keep limit bytes;
+// 0: DefaultLogLimit.
+func CreateLog(path string, limit int64) (*Log, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("creating log: %w", err)
 	}
-	return &logFile{file: file, limit: limit, changed: make(chan struct{})}, nil
+	if limit <= 0 {
+		limit = DefaultLogLimit
+	}
+	return &Log{file: file, limit: limit, changed: make(chan struct{})}, nil
 }
 
+// Path is where the log stands.
+func (l *Log) Path() string { return l.file.Name() }
+
+// Size is how many bytes the file has by now.
+func (l *Log) Size() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.written
+}
+
+// Close closes the file, which stays. Readers must be gone.
+func (l *Log) Close() error { return l.file.Close() }
+
 // Write never fails: a build does not end because its log cannot be written.
-func (l *logFile) Write(p []byte) (int, error) {
+func (l *Log) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	size := len(p)
@@ -56,7 +78,7 @@ func (l *logFile) Write(p []byte) (int, error) {
 }
 
 // put appends to the file and wakes the readers.
-func (l *logFile) put(p []byte) {
+func (l *Log) put(p []byte) {
 	n, err := l.file.WriteAt(p, l.written)
 	l.written += int64(n)
 	if err != nil && l.err == nil {
@@ -66,8 +88,8 @@ func (l *logFile) put(p []byte) {
 	l.changed = make(chan struct{})
 }
 
-// finish writes what was kept of the end and lets the readers go.
-func (l *logFile) finish() {
+// Finish writes what was kept of the end and lets the readers go.
+func (l *Log) Finish() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -82,9 +104,9 @@ func (l *logFile) finish() {
 	close(l.changed)
 }
 
-// copyTo copies the log to w from its beginning until it is finished.
-func (l *logFile) copyTo(ctx context.Context, w io.Writer) error {
-	var offset int64
+// CopyTo copies the log from the byte at offset on to w, until it is finished
+// or ctx ends, whose error it returns then.
+func (l *Log) CopyTo(ctx context.Context, w io.Writer, offset int64) error {
 	buffer := make([]byte, 32<<10)
 	for {
 		l.mu.Lock()
