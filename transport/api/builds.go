@@ -9,7 +9,7 @@ import (
 // Builds of a worker of ours. The master sends objects (a bundle of sources,
 // package files) by their digest, begins a build, follows its log, fetches the
 // package files and lets it be forgotten; it decides everything, and the worker
-// needs nothing from it but these requests. All need full access.
+// needs nothing from it but these requests. All need ScopeBuild.
 const (
 	// PathBuilds answers GET with Builds: what the worker can and does.
 	PathBuilds = "/node/v1/builds"

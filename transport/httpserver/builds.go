@@ -167,17 +167,17 @@ func (b *Builds) handler(r route) http.Handler {
 // routes are the paths of builds.
 func (b *Builds) routes() map[string]route {
 	return map[string]route{
-		api.PathBuilds: {"GET": serveJSON(api.AccessFull, b.getBuilds)},
+		api.PathBuilds: {"GET": serveJSON(api.ScopeBuild, b.getBuilds)},
 		api.PathBuild: {
-			"GET":    serveJSON(api.AccessFull, b.getBuild),
-			"PUT":    serveJSON(api.AccessFull, b.putBuild),
-			"DELETE": serveJSON(api.AccessFull, b.deleteBuild),
+			"GET":    serveJSON(api.ScopeBuild, b.getBuild),
+			"PUT":    serveJSON(api.ScopeBuild, b.putBuild),
+			"DELETE": serveJSON(api.ScopeBuild, b.deleteBuild),
 		},
-		api.PathBuildLog:  {"GET": {api.AccessFull, b.getBuildLog}},
-		api.PathBuildFile: {"GET": {api.AccessFull, b.getBuildFile}},
+		api.PathBuildLog:  {"GET": {api.ScopeBuild, b.getBuildLog}},
+		api.PathBuildFile: {"GET": {api.ScopeBuild, b.getBuildFile}},
 		api.PathObject: {
-			"GET": {api.AccessFull, b.headObject},
-			"PUT": serveJSON(api.AccessFull, b.putObject),
+			"GET": {api.ScopeBuild, b.headObject},
+			"PUT": serveJSON(api.ScopeBuild, b.putObject),
 		},
 	}
 }
