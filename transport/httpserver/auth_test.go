@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"ahriman/core/store"
 	"ahriman/transport/api"
@@ -110,4 +111,27 @@ func TestForgedSession(t *testing.T) {
 			t.Fatalf("byte %d changed: %d", i, got.status)
 		}
 	}
+}
+
+func TestSessionsEnd(t *testing.T) {
+	n := start(t, func(c *httpserver.Config) { c.Auth.MaxAge = time.Nanosecond })
+	n.want(n.do("GET", api.PathEvents, nil, n.login("worker-user", "very-secure-password")...), 401)
+}
+
+// TestLoginSlowed is what a client sees of it; TestThrottle has the rules.
+func TestLoginSlowed(t *testing.T) {
+	n := start(t, nil)
+	try := func(from, password string) answer {
+		body := `{"username":"worker-user","password":"` + password + `"}`
+		return n.do("POST", api.PathLogin, strings.NewReader(body), "X-Forwarded-For", from)
+	}
+	for _, password := range []string{"a", "b", "c", "d", "e"} {
+		n.want(try("192.0.2.1", password), 401)
+	}
+	slowed := n.want(try("192.0.2.1", "very-secure-password"), 429)
+	if slowed.header.Get("Retry-After") == "" || !strings.Contains(readAll(slowed), `{"error":"Too many log-ins failed`) {
+		t.Errorf("%v %s", slowed.header, slowed.body)
+	}
+	n.want(n.do("GET", api.PathEvents, nil, append(worker(), "X-Forwarded-For", "192.0.2.1")...), 429)
+	n.want(try("192.0.2.2", "very-secure-password"), 302)
 }
