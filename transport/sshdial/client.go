@@ -130,18 +130,21 @@ func (e *CommandError) Error() string {
 
 // Run runs a command through the login shell of the other end and returns its
 // standard output, 1 MiB at most. The error is a *CommandError when the command
-// ran and failed. When ctx ends, so does the channel of the command.
+// ran and failed. When ctx ends, the command is sent SIGTERM and left alone.
 func (c *Client) Run(ctx context.Context, command string, stdin io.Reader) ([]byte, error) {
 	session, err := c.session(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer session.Close()
-	defer context.AfterFunc(ctx, func() { session.Close() })()
 	out, complaint := &limited{limit: maxOutput}, &limited{limit: 4 << 10}
 	session.Stdin, session.Stdout, session.Stderr = stdin, out, complaint
-	err = session.Run(command)
-	if ctx.Err() != nil {
+	done := make(chan error, 1)
+	go func() { done <- session.Run(command) }() // ends with the connection at the latest
+	select {
+	case err = <-done:
+	case <-ctx.Done(): // sshd keeps the channel while the command lives
+		_ = session.Signal(ssh.SIGTERM)
 		return nil, context.Cause(ctx)
 	}
 	var status *ssh.ExitError

@@ -1,0 +1,402 @@
+// Package sftpstore sends and fetches files over SFTP: a transfer that breaks off
+// is taken up where it stopped, a file has its name only once its SHA-256 is
+// right, and memory does not grow with the file.
+package sftpstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pkg/sftp"
+
+	"ahriman/transport/sshdial"
+)
+
+// ErrDigest says that a file did not arrive as it was sent, even when it was sent
+// anew.
+var ErrDigest = errors.New("the SHA-256 is not right")
+
+// How much is under way at once: packet * requests is what an SSH channel's
+// window takes, 2 MiB.
+const (
+	packet   = 32 << 10
+	requests = 64
+)
+
+// attempts is how often a transfer is taken up again without getting further.
+const attempts = 4
+
+// partial ends the names of files that are on their way.
+const partial = ".part"
+
+// Store is the file system of another machine. It is safe for concurrent use,
+// but not two transfers to one name.
+type Store struct {
+	// Connect returns a connection that stands; it is asked again after one has
+	// broken. The connection stays the caller's.
+	Connect func(ctx context.Context) (*sshdial.Client, error)
+	// Progress is told how many bytes of a file are there; nil: nobody is.
+	Progress func(name string, bytes int64)
+	// Pause is how long to wait before a broken transfer is taken up; 0: 1 s.
+	Pause time.Duration
+}
+
+// File is a file as it has to arrive.
+type File struct {
+	SHA256 string // hex
+	Size   int64
+	Mode   fs.FileMode // 0: 0644
+}
+
+// Digest reads a file to its end and describes it.
+func Digest(source io.Reader) (File, error) {
+	sum := sha256.New()
+	size, err := io.Copy(sum, source)
+	return File{SHA256: hex.EncodeToString(sum.Sum(nil)), Size: size}, err
+}
+
+// Put sends source as the file name, an absolute path or one below the login's
+// home. Directories on the way are made, with mode 0700. A file that is there
+// already, with that digest, is left alone.
+func (s *Store) Put(ctx context.Context, source io.ReaderAt, name string, want File) error {
+	fresh := false
+	err := s.persist(ctx, func(remote *session) (int64, error) {
+		at, err := remote.put(ctx, source, name, want, fresh)
+		fresh = errors.Is(err, ErrDigest)
+		return at, err
+	})
+	if err != nil {
+		return fmt.Errorf("sending %s: %w", path.Base(name), err)
+	}
+	return nil
+}
+
+// Get fetches the file name into target, which appears once it is whole. What an
+// earlier Get left beside it is made use of.
+func (s *Store) Get(ctx context.Context, name, target string, want File) error {
+	err := s.persist(ctx, func(remote *session) (int64, error) { return remote.get(ctx, name, target, want) })
+	if err != nil {
+		return fmt.Errorf("fetching %s: %w", path.Base(name), err)
+	}
+	return nil
+}
+
+// persist calls once until it is done, over new connections when they break, as
+// long as there is progress.
+func (s *Store) persist(ctx context.Context, once func(*session) (int64, error)) error {
+	pause := s.Pause
+	if pause == 0 {
+		pause = time.Second
+	}
+	var reached int64
+	var err error
+	for tries := 0; tries < attempts; tries++ {
+		if tries > 0 {
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		var remote *session
+		if remote, err = s.open(ctx); err != nil {
+			if permanent(err) {
+				return err
+			}
+			continue
+		}
+		at, onceErr := once(remote)
+		broken := remote.client.Err() != nil
+		remote.close()
+		if err = onceErr; err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if !broken && !errors.Is(err, ErrDigest) {
+			return err
+		}
+		if at > reached {
+			reached, tries = at, 0
+		}
+	}
+	return err
+}
+
+// permanent says that connecting again would not help.
+func permanent(err error) bool {
+	var key *sshdial.HostKeyError
+	var auth *sshdial.AuthError
+	return errors.As(err, &key) || errors.As(err, &auth) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// session is one SFTP session.
+type session struct {
+	*sftp.Client
+	client   *sshdial.Client
+	progress func(name string, bytes int64)
+	stop     func() bool
+}
+
+func (s *Store) open(ctx context.Context) (*session, error) {
+	client, err := s.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	type opened struct {
+		client *sftp.Client
+		err    error
+	}
+	done := make(chan opened, 1)
+	go func() {
+		c, err := sftp.NewClient(client.SSH(), sftp.UseConcurrentWrites(true), sftp.UseConcurrentReads(true),
+			sftp.MaxPacket(packet), sftp.MaxConcurrentRequestsPerFile(requests))
+		done <- opened{c, err}
+	}()
+	select {
+	case o := <-done:
+		if o.err != nil {
+			return nil, fmt.Errorf("opening SFTP on %s: %w", client.Target().Name(), o.err)
+		}
+		made := &session{Client: o.client, client: client, progress: s.Progress}
+		if made.progress == nil {
+			made.progress = func(string, int64) {}
+		}
+		made.stop = context.AfterFunc(ctx, func() { o.client.Close() })
+		return made, nil
+	case <-ctx.Done():
+		go func() {
+			if o := <-done; o.client != nil {
+				o.client.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *session) close() {
+	s.stop()
+	s.Client.Close()
+}
+
+// put sends what is missing of a file. fresh: what is there is not to be
+// trusted. It returns how much of the file is there.
+func (s *session) put(ctx context.Context, source io.ReaderAt, name string, want File, fresh bool) (int64, error) {
+	if info, err := s.Stat(name); err == nil && info.Size() == want.Size {
+		if digest, err := s.digest(ctx, name); err == nil && digest == want.SHA256 {
+			return want.Size, nil
+		}
+	}
+	if err := s.makeDirectories(path.Dir(name)); err != nil {
+		return 0, err
+	}
+	temporary := name + "." + want.SHA256[:min(12, len(want.SHA256))] + partial
+	file, err := s.OpenFile(temporary, os.O_WRONLY|os.O_CREATE)
+	if err != nil {
+		return 0, fmt.Errorf("creating %s: %w", temporary, err)
+	}
+	at, err := s.send(file, source, name, want, fresh)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return at, err
+	}
+	digest, err := s.digest(ctx, temporary)
+	if err != nil {
+		return at, err
+	}
+	if digest != want.SHA256 {
+		return at, fmt.Errorf("%w: %s there, not %s", ErrDigest, digest, want.SHA256)
+	}
+	if err := s.PosixRename(temporary, name); err != nil {
+		return at, fmt.Errorf("naming %s: %w", name, err)
+	}
+	return at, nil
+}
+
+// send writes what is missing of a file that is open.
+func (s *session) send(file *sftp.File, source io.ReaderAt, name string, want File, fresh bool) (int64, error) {
+	mode := want.Mode
+	if mode == 0 {
+		mode = 0o644
+	}
+	if err := file.Chmod(mode); err != nil {
+		return 0, err
+	}
+	at, err := resumeAt(file, want.Size, fresh)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := file.Seek(at, io.SeekStart); err != nil {
+		return at, err
+	}
+	counted := &counter{Reader: io.NewSectionReader(source, at, want.Size-at), at: at, report: func(n int64) { s.progress(name, n) }}
+	n, err := file.ReadFromWithConcurrency(counted, requests)
+	if err != nil {
+		return at + n, err
+	}
+	if at+n != want.Size {
+		return at + n, fmt.Errorf("%w: the file here has %d bytes, not %d", ErrDigest, at+n, want.Size)
+	}
+	// Not every server can; the digest is read back in any case.
+	_ = file.Sync()
+	return want.Size, nil
+}
+
+// resumeAt returns how much of a file that is there counts: writes are under way
+// side by side, so that the end may have holes.
+func resumeAt(file *sftp.File, size int64, fresh bool) (int64, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	at := info.Size() - packet*requests
+	if fresh || at < 0 || info.Size() > size {
+		at = 0
+	}
+	return at, file.Truncate(at)
+}
+
+// makeDirectories makes a directory and those that it is in.
+func (s *session) makeDirectories(dir string) error {
+	if info, err := s.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	if parent := path.Dir(dir); parent != dir {
+		if err := s.makeDirectories(parent); err != nil {
+			return err
+		}
+	}
+	if err := s.Mkdir(dir); err != nil {
+		if info, statErr := s.Stat(dir); statErr == nil && info.IsDir() {
+			return nil // somebody was faster
+		}
+		return fmt.Errorf("making directory %s: %w", dir, err)
+	}
+	return s.Chmod(dir, 0o700)
+}
+
+// digest returns the SHA-256 of a file there: as sha256sum says, or by reading
+// it where a login may do nothing but SFTP.
+func (s *session) digest(ctx context.Context, name string) (string, error) {
+	out, err := s.client.Run(ctx, "exec sha256sum < "+quote(name), nil)
+	if digest, _, ok := strings.Cut(string(out), " "); err == nil && ok && len(digest) == 2*sha256.Size {
+		return digest, nil
+	}
+	if s.client.Err() != nil || ctx.Err() != nil {
+		return "", err
+	}
+	file, err := s.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := file.WriteTo(sum); err != nil {
+		return "", fmt.Errorf("reading %s back: %w", name, err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
+}
+
+// quote writes a word for a shell, whichever it is.
+func quote(word string) string { return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'" }
+
+// get fetches what is missing of a file, and returns how much is here.
+func (s *session) get(ctx context.Context, name, target string, want File) (at int64, err error) {
+	temporary := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+partial)
+	file, err := os.OpenFile(temporary, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return 0, err
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil {
+			err = closeErr
+		}
+	}()
+	sum := sha256.New()
+	at, err = s.receive(file, sum, name, want)
+	if err != nil {
+		return at, err
+	}
+	if digest := hex.EncodeToString(sum.Sum(nil)); digest != want.SHA256 || at != want.Size {
+		os.Remove(temporary)
+		return at, fmt.Errorf("%w: %s there, not %s", ErrDigest, digest, want.SHA256)
+	}
+	mode := want.Mode
+	if mode == 0 {
+		mode = 0o644
+	}
+	if err := file.Chmod(mode); err != nil {
+		return at, err
+	}
+	if err := file.Sync(); err != nil {
+		return at, err
+	}
+	return at, os.Rename(temporary, target)
+}
+
+// receive appends to file what is missing of it, and puts all of it into sum.
+func (s *session) receive(file *os.File, sum hash.Hash, name string, want File) (int64, error) {
+	remote, err := s.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer remote.Close()
+	at, err := io.Copy(sum, io.LimitReader(file, want.Size))
+	if err != nil {
+		return 0, err
+	}
+	if err := file.Truncate(at); err != nil {
+		return at, err
+	}
+	if _, err := remote.Seek(at, io.SeekStart); err != nil {
+		return at, err
+	}
+	into := &bounded{Writer: io.MultiWriter(file, sum), at: at, limit: want.Size, report: func(n int64) { s.progress(name, n) }}
+	_, err = remote.WriteTo(into)
+	return into.at, err
+}
+
+// counter tells how much was read.
+type counter struct {
+	io.Reader
+	at     int64
+	report func(int64)
+}
+
+func (c *counter) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	c.at += int64(n)
+	c.report(c.at)
+	return n, err
+}
+
+// bounded tells how much was written, and takes no more than it should.
+type bounded struct {
+	io.Writer
+	at, limit int64
+	report    func(int64)
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.at+int64(len(p)) > b.limit {
+		return 0, fmt.Errorf("%w: it is longer than %d bytes", ErrDigest, b.limit)
+	}
+	n, err := b.Writer.Write(p)
+	b.at += int64(n)
+	b.report(b.at)
+	return n, err
+}
