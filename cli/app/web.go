@@ -23,7 +23,7 @@ type web struct {
 
 // Help has the examples.
 func (web) Help() string {
-	return `Serves all repositories, or those that -r and -a choose, until it gets a signal; requests that run are then given ten seconds. It listens on web.host and web.port, and on web.unix_socket, whose clients are trusted. Repositories are served to pacman below /repo/NAME/ARCHITECTURE.
+	return `Serves all repositories, or those that -r and -a choose, until it gets a signal; requests that run are then given ten seconds. It listens on web.host and web.port, and on web.unix_socket, whose clients are trusted. Repositories are served to pacman below /repo/NAME/ARCHITECTURE. Masters that may (access full or builder) have packages built here, worker.slots at once.
 
 Examples: what the configuration says; for a moment, to look at; and pacman's side of it.
 
@@ -54,6 +54,10 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	jobs := newJobs(env, globals, db, logger)
 	defer jobs.Close()
 	node := &webNode{env: env, globals: globals, db: db, logger: logger, jobs: jobs}
+	if node.builds, err = openDelegation(ctx, env, all, logger); err != nil {
+		return err
+	}
+	defer node.builds.Close()
 	if err := node.start(); err != nil {
 		return err
 	}

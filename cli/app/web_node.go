@@ -26,6 +26,7 @@ type webNode struct {
 	db      *store.DB
 	logger  *slog.Logger
 	jobs    *jobs
+	builds  *delegation
 	server  *httpserver.Server
 }
 
@@ -65,7 +66,7 @@ func (n *webNode) config() (httpserver.Config, error) {
 		return httpserver.Config{}, err
 	}
 	made := httpserver.Config{
-		Store: n.db, Version: Version(), Log: n.logger, Submitter: n.jobs,
+		Store: n.db, Version: Version(), Log: n.logger, Submitter: n.jobs, Builds: n.builds.Builds,
 		Auth: httpserver.Auth{
 			Enabled: s.Auth.Target != "disabled", AllowReadOnly: s.Auth.AllowReadOnly, Salt: s.Auth.Salt,
 			MaxAge: s.Auth.MaxAge, Key: key,

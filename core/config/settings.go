@@ -98,6 +98,7 @@ type Build struct {
 	TriggersKnown []string `ini:"triggers_known"`
 
 	Workers              []string      `ini:"workers" as:"url" schemes:"http https http+unix ssh local"` // addresses of workers; ours: ssh, local:// for this machine, and ?slots=2&speed=1.5&features=a,b behind any
+	WorkerCA             string        `ini:"worker_ca" as:"file"`                                       // (ours) PEM of authorities trusted for https workers, besides the system's
 	Packager             string        `ini:"packager"`                                                  // PACKAGER, "Name <mail>"
 	MakeFlags            []string      `ini:"make_flags"`                                                // MAKEFLAGS
 	MakepkgFlags         []string      `ini:"makepkg_flags" default:"--nocolor --ignorearch"`            // arguments of makepkg
@@ -200,9 +201,12 @@ type Auth struct {
 
 // Worker is the section worker: how a worker makes itself known to the master.
 type Worker struct {
-	Address    string        `ini:"address" as:"url"`                  // under which the master reaches this worker
-	Identifier string        `ini:"identifier"`                        // empty: host:port of Address
-	TimeToLive time.Duration `ini:"time_to_live" default:"60" min:"1"` // the master forgets a worker that is silent so long
+	Address    string        `ini:"address" as:"url"`                     // under which the master reaches this worker
+	Identifier string        `ini:"identifier"`                           // empty: host:port of Address
+	TimeToLive time.Duration `ini:"time_to_live" default:"60" min:"1"`    // the master forgets a worker that is silent so long
+	Slots      int           `ini:"slots" default:"1" min:"0" max:"1024"` // (ours) builds at once that ahriman web makes for masters; 0: none
+	Speed      float64       `ini:"speed" default:"1" min:"0.001"`        // (ours) relative to other workers
+	Features   []string      `ini:"features"`                             // (ours) words by which masters choose a worker
 }
 
 // Archive is the section archive.

@@ -27,7 +27,8 @@ const (
 
 // BuildsConfig says what a node builds, and with what.
 type BuildsConfig struct {
-	// Runner builds; nil: nothing is built here, and Reason says why.
+	// Runner builds; nil: nothing is built here, Reason says why, and Dir is not
+	// touched.
 	Runner build.Runner
 	Reason string
 	// Dir is the directory for objects, logs and unpacked sources. It belongs to
@@ -41,7 +42,7 @@ type BuildsConfig struct {
 
 	Version       string   // of the program
 	Architectures []string // that it builds for
-	Slots         int      // builds at once; 0: none
+	Slots         int      // builds at once
 	Speed         float64  // relative to others; 0: 1
 	Features      []string // what masters may ask for
 
@@ -62,6 +63,7 @@ type Builds struct {
 	builds map[string]*delegated
 	closed bool
 	wait   sync.WaitGroup
+	close  func() error
 }
 
 // NewBuilds makes the worker's side. Builds that an earlier one in Dir left
@@ -80,8 +82,11 @@ func NewBuilds(config BuildsConfig) (*Builds, error) {
 		config.Slots = 0
 	}
 	b := &Builds{config: config, builds: map[string]*delegated{}, mux: http.NewServeMux()}
-	if err := b.open(); err != nil {
-		return nil, fmt.Errorf("preparing to build for others in %s: %w", config.Dir, err)
+	b.close = sync.OnceValue(b.end)
+	if config.Runner != nil {
+		if err := b.open(); err != nil {
+			return nil, fmt.Errorf("preparing to build for masters in %s: %w", config.Dir, err)
+		}
 	}
 	for path, r := range b.routes() {
 		b.mux.Handle(path, b.handler(r))
@@ -120,24 +125,25 @@ func (b *Builds) work() string { return filepath.Join(b.config.Dir, "builds") }
 // Close ends all builds, waits for them, and removes all but the objects.
 // Masters that follow one are told that this worker is lost. The Runner stays
 // the caller's.
-func (b *Builds) Close() error {
+func (b *Builds) Close() error { return b.close() }
+
+func (b *Builds) end() error {
 	b.mu.Lock()
-	already := b.closed
 	b.closed = true
 	for _, d := range b.builds {
 		d.cancel(errStopping)
 	}
 	b.mu.Unlock()
 	b.wait.Wait()
-	if already {
+	if b.lock == nil {
 		return nil
 	}
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, d := range b.builds {
 		d.stopLease()
 		d.removeResult()
 	}
-	b.mu.Unlock()
 	return errors.Join(os.RemoveAll(b.work()), b.lock.Close())
 }
 
@@ -224,22 +230,14 @@ func (b *Builds) admits(request api.BuildRequest) error {
 	switch {
 	case b.closed:
 		return api.Errorf(api.ErrUnavailable, "this worker stops")
-	case b.config.Slots == 0:
-		return api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.reason())
+	case b.config.Runner == nil:
+		return api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.config.Reason)
 	case !slices.Contains(b.config.Architectures, request.Architecture):
 		return api.Errorf(api.ErrBadRequest, "this worker builds for %s, not for %s", b.config.Architectures, request.Architecture)
 	case running >= b.config.Slots:
 		return api.Errorf(api.ErrUnavailable, "all %d slots of this worker are taken", b.config.Slots)
 	}
 	return nil
-}
-
-// reason says why nothing is built here.
-func (b *Builds) reason() string {
-	if b.config.Slots == 0 && b.config.Reason == "" {
-		return "it has no slots"
-	}
-	return b.config.Reason
 }
 
 // missing lists the objects of a request that are not there, once each.
@@ -296,9 +294,12 @@ func (b *Builds) find(id string) (d *delegated, release func(), err error) {
 
 // getBuilds says what this node builds.
 func (b *Builds) getBuilds(*call, nothing) (api.Builds, error) {
-	free, err := freeBytes(b.config.Dir)
-	if err != nil {
-		return api.Builds{}, err
+	var free int64
+	if b.lock != nil {
+		var err error
+		if free, err = freeBytes(b.config.Dir); err != nil {
+			return api.Builds{}, err
+		}
 	}
 	answer := api.Builds{
 		Version: b.config.Version, Architectures: append([]string{}, b.config.Architectures...), Slots: b.config.Slots,

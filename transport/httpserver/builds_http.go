@@ -177,6 +177,9 @@ func (b *Builds) headObject(c *call) error {
 		c.w.Header().Set("Allow", "HEAD, PUT")
 		return api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
 	}
+	if b.objects == nil {
+		return api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.config.Reason)
+	}
 	have, whole := b.objects.have(digest)
 	c.w.Header().Set(api.HeaderOffset, strconv.FormatInt(have, 10))
 	if !whole {
@@ -203,8 +206,8 @@ func (b *Builds) putObject(c *call, _ nothing) (nothing, error) {
 	if !c.query.Has(api.QuerySize) || offset > object.Size || c.ContentLength > object.Size-offset {
 		return nothing{}, api.Errorf(api.ErrBadRequest, "size is missing, or less than what is sent")
 	}
-	if b.config.Slots == 0 {
-		return nothing{}, api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.reason())
+	if b.objects == nil {
+		return nothing{}, api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.config.Reason)
 	}
 	body := &silenceReader{r: c.Body, w: http.NewResponseController(c.w)}
 	err = b.objects.receive(c.Context(), object.SHA256, offset, object.Size, body)
