@@ -9,8 +9,12 @@ package build
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"time"
+
+	"ahriman/core/source"
 )
 
 // ErrLost says that a worker, not the build, is gone: the job may run elsewhere.
@@ -18,6 +22,26 @@ var ErrLost = errors.New("worker lost")
 
 // ErrCancelled is what Attach returns for a job that Cancel ended.
 var ErrCancelled = errors.New("build cancelled")
+
+// ErrUnsuitable is what Start returns, wrapped with the reason, for a job that
+// this worker cannot do and another may.
+var ErrUnsuitable = errors.New("not a job for this worker")
+
+// FeatureSources is the feature of workers that build the sources they are given,
+// as all do but a Python node. A job for which Fetchable is an error needs it.
+const FeatureSources = "sources"
+
+// Fetchable returns nil when a worker that fetches sources by itself, from the
+// AUR, would build what the job is, and an ErrUnsuitable otherwise.
+func (j Job) Fetchable() error {
+	if j.Origin.Source != source.AUR {
+		return fmt.Errorf("building %s: %w: its source is not in the AUR", j.Base, ErrUnsuitable)
+	}
+	if slices.ContainsFunc(j.Patches, func(p source.Patch) bool { return p.Key == nil }) {
+		return fmt.Errorf("building %s: %w: its source is changed by a diff", j.Base, ErrUnsuitable)
+	}
+	return nil
+}
 
 // ErrUnknownJob is returned by Attach and Cancel for an id never started.
 var ErrUnknownJob = errors.New("unknown job")
@@ -42,6 +66,12 @@ type Job struct {
 	Dependencies []string // package files to lay into the build's root; of two that hold one path the first wins
 	SourceDate   int64    // SOURCE_DATE_EPOCH, unix seconds; 0: now
 
+	// Origin and Patches are for a worker that fetches the source by itself:
+	// where it came from, and what was done to it in Source, in that order,
+	// beyond the patches that the master keeps for the base.
+	Origin  source.Origin
+	Patches []source.Patch
+
 	// Lease ends the build once nobody has asked for it for so long: neither
 	// Start for its id nor an Attach that is still going on. The job is then
 	// lost, not failed. 0: no lease.
@@ -54,6 +84,10 @@ type Result struct {
 	Duration time.Duration
 	Log      string // path of the log file, where there is one
 	Worker   string // who built it; empty: this machine
+
+	// Delivered says that there are no Files: the worker has handed the packages
+	// in at its master by itself, where they wait or are published by now.
+	Delivered bool
 }
 
 // Runner builds jobs. Implementations must be safe for concurrent use and must

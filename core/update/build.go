@@ -157,7 +157,12 @@ func (r *run) buildOne(ctx context.Context, runner build.Runner, d *due, stock *
 		return nil, err
 	}
 	b := &batch{base: d.pkg.Base, origin: d.pkg.Origin}
-	if err := r.handOver(ctx, result.Files, b); err != nil {
+	if result.Delivered {
+		b, err = r.arrived(ctx, b)
+	} else {
+		err = r.handOver(ctx, result.Files, b)
+	}
+	if err != nil {
 		return nil, err
 	}
 	d.pkg.Version = b.version() // pkgver() may have changed it
@@ -192,6 +197,7 @@ func (r *run) start(ctx context.Context, runner build.Runner, d *due, dependenci
 	job := build.Job{
 		ID: uuid.NewString(), Base: d.pkg.Base, Architecture: r.architecture(), Source: d.dir,
 		Packager: cmp.Or(d.packager, r.request.Packager), Dependencies: dependencies,
+		Origin: d.pkg.Origin, Patches: d.patches,
 	}
 	if err := runner.Start(ctx, job); err != nil {
 		return nil, err

@@ -20,8 +20,9 @@ import (
 type due struct {
 	pkg      source.Package // as its PKGBUILD has it, patches applied
 	reason   string
-	dir      string // the PKGBUILD's directory, below the scratch directory
-	commit   string // of the source; empty where it is not git's
+	dir      string         // the PKGBUILD's directory, below the scratch directory
+	commit   string         // of the source; empty where it is not git's
+	patches  []source.Patch // beyond those the store keeps for the base
 	packager string
 	request  int64 // of the store's queue; 0: none asked
 	relation relations
@@ -273,7 +274,7 @@ func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patch
 	if err := source.AddArchitecture(dir, info.Architectures(), r.architecture()); err != nil {
 		return nil, err
 	}
-	d := &due{dir: dir, commit: commit, pkg: source.FromSrcinfo(info, r.architecture(), p.Origin), relation: relationsOf(info, r.architecture())}
+	d := &due{dir: dir, commit: commit, patches: patches, pkg: source.FromSrcinfo(info, r.architecture(), p.Origin), relation: relationsOf(info, r.architecture())}
 	d.pkg.Packager = p.Packager
 	return d, nil
 }
@@ -317,6 +318,7 @@ func (d *due) bump(ctx context.Context, published string) error {
 	if err := source.Apply(ctx, d.dir, []source.Patch{patch}); err != nil {
 		return err
 	}
+	d.patches = append(slices.Clip(d.patches), patch)
 	d.pkg.Version, err = alpm.NextRelease(published)
 	return err
 }

@@ -315,3 +315,27 @@ func TestUnknownJobsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Two workers call at once: what one publishes is told to both.
+func TestTwoCallsAtOnce(t *testing.T) {
+	f := newFixture(t)
+	for _, base := range []string{"a", "b", "c", "d", "e"} {
+		f.handIn(base, base, "1-1", "")
+	}
+	jobs := f.jobs()
+	var ids []string
+	for range 4 {
+		id, err := jobs.Submit(t.Context(), f.config.Repository.ID(), update.JobUpdate, []byte(`{"manual":true,"no_wait":true}`), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	jobs.Wait()
+	for _, id := range ids {
+		if job, err := f.store.Job(t.Context(), id); err != nil || job.State != store.Succeeded {
+			t.Errorf("%+v, %v", job, err)
+		}
+	}
+	f.expect("published", f.published(), []string{"a 1-1", "b 1-1", "c 1-1", "d 1-1", "e 1-1"})
+}

@@ -25,6 +25,7 @@ type batch struct {
 	files  []string // paths in the waiting directory
 	infos  []alpm.Info
 	sizes  []int64 // bytes of the files
+	known  bool    // another run has published it, and told its triggers
 }
 
 // add adds the package file at path to the batch.
@@ -107,6 +108,27 @@ func (b *batch) missing(record source.Package) []string {
 // waiting reads the waiting directory into batches, sorted by base. A file that
 // is no package is refused; of two versions of a base, the older ones are.
 func (r *run) waiting(ctx context.Context) ([]*batch, error) {
+	byBase, err := r.readWaiting(func(path string, err error) {
+		r.refuse(ctx, &batch{files: []string{path}}, err.Error())
+	})
+	if err != nil {
+		return nil, err
+	}
+	var batches []*batch
+	for _, base := range slices.Sorted(maps.Keys(byBase)) {
+		versions := byBase[base]
+		for _, old := range versions[1:] {
+			r.refuse(ctx, old, fmt.Sprintf("version %s of %s waits too", versions[0].version(), base))
+		}
+		batches = append(batches, versions[0])
+	}
+	return batches, ctx.Err()
+}
+
+// readWaiting reads the waiting directory into batches by base, the newest
+// version first. What is no package is left to refuse. A file that another run
+// publishes meanwhile is none.
+func (r *run) readWaiting(refuse func(path string, err error)) (map[string][]*batch, error) {
 	entries, err := os.ReadDir(r.Repository.Waiting())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading what waits: %w", err)
@@ -119,31 +141,23 @@ func (r *run) waiting(ctx context.Context) ([]*batch, error) {
 		}
 		path := filepath.Join(r.Repository.Waiting(), name)
 		info, err := alpm.ReadInfo(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // another run published it meanwhile
+		var versions []*batch
+		if err == nil {
+			var b *batch
+			versions, b = batchOf(byBase[info.Base], info)
+			err = b.add(path, info)
 		}
-		if err != nil {
-			r.refuse(ctx, &batch{files: []string{path}}, err.Error())
-			continue
+		switch {
+		case err == nil:
+			byBase[info.Base] = versions
+		case !errors.Is(err, fs.ErrNotExist):
+			refuse(path, err)
 		}
-		versions, b := batchOf(byBase[info.Base], info)
-		if err := b.add(path, info); errors.Is(err, fs.ErrNotExist) {
-			continue
-		} else if err != nil {
-			return nil, err
-		}
-		byBase[info.Base] = versions
 	}
-	var batches []*batch
-	for _, base := range slices.Sorted(maps.Keys(byBase)) {
-		versions := byBase[base]
+	for _, versions := range byBase {
 		slices.SortFunc(versions, func(a, b *batch) int { return alpm.Vercmp(b.version(), a.version()) })
-		for _, old := range versions[1:] {
-			r.refuse(ctx, old, fmt.Sprintf("version %s of %s waits too", versions[0].version(), base))
-		}
-		batches = append(batches, versions[0])
 	}
-	return batches, ctx.Err()
+	return byBase, nil
 }
 
 // batchOf returns the batch of a version, a new one where there is none.
@@ -175,12 +189,19 @@ func (r *run) publish(ctx context.Context, batches []*batch) ([]trigger.Built, e
 		if i < 0 {
 			return nil, err
 		}
+		var other *batch
 		if errors.Is(err, fs.ErrNotExist) { // another run was faster
-			r.left(ctx, Omission{Base: batches[i].base, Version: batches[i].version(), Reason: "another run publishes it"})
-		} else {
-			r.refuse(ctx, batches[i], err.Error())
+			if other, err = r.awaited(ctx, batches[i]); ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
 		}
-		batches = slices.Delete(slices.Clone(batches), i, i+1)
+		batches = slices.Clone(batches)
+		if other != nil {
+			batches[i] = other
+			continue
+		}
+		r.refuse(ctx, batches[i], err.Error())
+		batches = slices.Delete(batches, i, i+1)
 	}
 	return nil, nil
 }
@@ -207,6 +228,9 @@ func (r *run) change(ctx context.Context, batches []*batch) (repository.Change, 
 	}
 	names := map[string][]string{}
 	for _, b := range batches {
+		if b.known {
+			continue
+		}
 		change.Add = append(change.Add, b.files...)
 		names[b.base] = b.names()
 	}
@@ -252,6 +276,9 @@ func (r *run) announce(ctx context.Context, batches []*batch, done *repository.P
 		}
 		r.emit(ctx, Published{Package: p})
 		r.outcome.Published = append(r.outcome.Published, p)
+		if b.known {
+			continue
+		}
 		one := trigger.Built{Package: p}
 		for _, published := range b.packages(names) {
 			one.Files = append(one.Files, filepath.Join(r.Repository.Published(), published.FileName))
