@@ -128,6 +128,11 @@ __ahriman_command() {
 		values+=' --depends-on=packages -s=enum:,unknown,pending,building,failed,success --status=enum:,unknown,pending,building,failed,success -u=none --username=none'
 		arguments+=' '
 		;;
+	repo-remove-unknown | remove-unknown)
+		flags+=' --dry-run --json'
+		values+=' '
+		arguments+=' '
+		;;
 	repo-rollback)
 		flags+=' --list --dry-run --json'
 		values+=' '
@@ -228,6 +233,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' '
 		;;
+	service-run | run)
+		flags+=' '
+		values+=' '
+		arguments+=' commands*'
+		;;
 	service-setup | init | repo-init | repo-setup | setup)
 		flags+=' --build-as-user --from-configuration --generate-salt --no-generate-salt --makeflags-jobs --no-makeflags-jobs --mirror --multilib --no-multilib --packager --server --sign-key --sign-target --web-port --web-unix-socket --dry-run --json'
 		values+=' --build-as-user=none --from-configuration=files --mirror=none --packager=none --server=none --sign-key=none --sign-target=enum:disabled,packages,repository --web-port=none --web-unix-socket=files'
@@ -268,7 +278,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -181,6 +181,10 @@ complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s s -l statu
 complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s u -l username -x -d 'build as this user: its packager'
 complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -l json -d 'print events, one JSON object a line'
 complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s v -l verbose -d 'print the output of the builds'
+complete -c ahriman -n __ahriman_no_command -a 'repo-remove-unknown' -d 'remove packages whose source is gone'
+complete -c ahriman -n __ahriman_no_command -a 'remove-unknown' -d 'remove packages whose source is gone'
+complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l dry-run -d 'print what would be removed, and change nothing'
+complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l json -d 'print what is removed, one JSON object a line'
 complete -c ahriman -n __ahriman_no_command -a 'repo-rollback' -d 'go back to an earlier publication'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l list -d 'print the generations that are kept, and what each changed'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l dry-run -d 'print what would change and change nothing'
@@ -293,6 +297,9 @@ complete -c ahriman -n __ahriman_no_command -a 'service-repositories' -d 'list r
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l id-only -d 'print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l no-id-only -d 'not: print nothing but ARCHITECTURE-NAME, one a line'
 complete -c ahriman -n '__ahriman_command_is service-repositories' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'service-run' -d 'run commands, each when the one before has succeeded'
+complete -c ahriman -n __ahriman_no_command -a 'run' -d 'run commands, each when the one before has succeeded'
+complete -c ahriman -n '__ahriman_command_is service-run run' -a '(__ahriman_commands)'
 complete -c ahriman -n __ahriman_no_command -a 'service-setup' -d 'set up a repository on this machine'
 complete -c ahriman -n __ahriman_no_command -a 'init' -d 'set up a repository on this machine'
 complete -c ahriman -n __ahriman_no_command -a 'repo-init' -d 'set up a repository on this machine'

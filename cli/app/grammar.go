@@ -34,14 +34,15 @@ type Grammar struct {
 	Vercmp                vercmp                `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.
-	RepoCheck        repoCheck        `cmd:"" name:"repo-check" aliases:"check" group:"repository" help:"say what is newer than the repository, and change nothing"`
-	RepoDaemon       repoDaemon       `cmd:"" name:"repo-daemon" aliases:"daemon" group:"repository" help:"update again and again"`
-	RepoExport       repoExport       `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
-	RepoImport       repoImport       `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
-	RepoRebuild      repoRebuild      `cmd:"" name:"repo-rebuild" aliases:"rebuild" group:"repository" help:"build again what is published"`
-	RepoRollback     repoRollback     `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
-	RepoStatusUpdate repoStatusUpdate `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
-	RepoUpdate       repoUpdate       `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
+	RepoCheck         repoCheck         `cmd:"" name:"repo-check" aliases:"check" group:"repository" help:"say what is newer than the repository, and change nothing"`
+	RepoDaemon        repoDaemon        `cmd:"" name:"repo-daemon" aliases:"daemon" group:"repository" help:"update again and again"`
+	RepoExport        repoExport        `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
+	RepoImport        repoImport        `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
+	RepoRebuild       repoRebuild       `cmd:"" name:"repo-rebuild" aliases:"rebuild" group:"repository" help:"build again what is published"`
+	RepoRemoveUnknown repoRemoveUnknown `cmd:"" name:"repo-remove-unknown" aliases:"remove-unknown" group:"repository" help:"remove packages whose source is gone"`
+	RepoRollback      repoRollback      `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
+	RepoStatusUpdate  repoStatusUpdate  `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
+	RepoUpdate        repoUpdate        `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 
 	// Distribution and pipelines.
 	Build        buildCommand `cmd:"" name:"build" group:"distribution" unsafe:"" help:"build packages in the order of their dependencies"`
@@ -64,6 +65,7 @@ type Grammar struct {
 	ServiceConfigValidate serviceConfigValidate `cmd:"" name:"service-config-validate" aliases:"config-validate,repo-config-validate" group:"service" unsafe:"" help:"find errors in the configuration"`
 	ServiceKeyImport      serviceKeyImport      `cmd:"" name:"service-key-import" aliases:"key-import" group:"service" unsafe:"" help:"take a public key from a keyserver"`
 	ServiceRepositories   serviceRepositories   `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
+	ServiceRun            serviceRun            `cmd:"" name:"service-run" aliases:"run" group:"service" unsafe:"" help:"run commands, each when the one before has succeeded"`
 	ServiceSetup          serviceSetup          `cmd:"" name:"service-setup" aliases:"init,repo-init,repo-setup,setup" group:"service" unsafe:"" help:"set up a repository on this machine"`
 	Complete              completeCommand       `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
 

@@ -129,7 +129,7 @@ func readings(f *File, text string) map[string]any {
 	if b, err := parseBool(text); err == nil {
 		result["boolean"] = b
 	}
-	if list, err := splitList(text); err == nil {
+	if list, err := SplitList(text); err == nil {
 		items := []any{}
 		for _, item := range list {
 			items = append(items, item)

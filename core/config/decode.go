@@ -119,7 +119,7 @@ func (v *view) parse(f field, text string) (reflect.Value, error) {
 }
 
 func (v *view) parseList(f field, text string) (reflect.Value, error) {
-	items, err := splitList(text)
+	items, err := SplitList(text)
 	if err != nil {
 		return reflect.Value{}, f.hide(text, err)
 	}

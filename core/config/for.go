@@ -50,7 +50,7 @@ func (v *view) targets(g group) ([]string, *option, error) {
 	if err != nil {
 		return nil, o, v.fail([]string{g.name}, o, err)
 	}
-	words, err := splitList(text)
+	words, err := SplitList(text)
 	if err != nil {
 		return nil, o, v.fail([]string{g.name}, o, err)
 	}

@@ -37,11 +37,11 @@ func place(file string, line int) string {
 
 var errUnclosed = errors.New("a quote is not closed")
 
-// splitList splits as a shell does: quotes group, and a quote of one kind may
+// SplitList splits as a shell does: quotes group, and a quote of one kind may
 // stand inside the other kind; ” is an empty item. There is no escape
 // character inside single quotes; inside double quotes a backslash takes only
 // a quote or a backslash as it is, and outside of quotes any character.
-func splitList(value string) ([]string, error) {
+func SplitList(value string) ([]string, error) {
 	var (
 		items   []string
 		item    strings.Builder

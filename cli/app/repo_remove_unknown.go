@@ -1,0 +1,118 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ahriman/core/config"
+	"ahriman/core/source"
+	"ahriman/core/store"
+)
+
+// repoRemoveUnknown removes what has no source any more.
+type repoRemoveUnknown struct {
+	DryRun bool `help:"print what would be removed, and change nothing"`
+	JSON   bool `help:"print what is removed, one JSON object a line"`
+}
+
+// Help has the examples.
+func (*repoRemoveUnknown) Help() string {
+	return `Removes packages of the AUR that it does not have any more, and local ones whose directory in cache/ is gone. Packages from elsewhere stay, and so do all when the AUR does not answer.
+
+Examples: what would go; by cron.
+
+    ahriman repo-remove-unknown --dry-run
+    ahriman -q repo-remove-unknown`
+}
+
+// Run removes them from each selected repository.
+func (c *repoRemoveUnknown) Run(ctx context.Context, env *Env, globals *Globals) error {
+	all, err := globals.settings(env)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range all {
+		errs = append(errs, c.remove(ctx, env, globals, s))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *repoRemoveUnknown) remove(ctx context.Context, env *Env, globals *Globals, s *config.Settings) error {
+	n, err := globals.openNode(ctx, env, s)
+	if err != nil {
+		return err
+	}
+	unknown, err := n.unknown(ctx)
+	if err := errors.Join(err, n.Close()); err != nil {
+		return err
+	}
+	if !c.DryRun && len(unknown) > 0 {
+		remove := &packageRemove{JSON: c.JSON}
+		return remove.remove(ctx, env, globals, s, unknown)
+	}
+	for _, base := range unknown {
+		if err := env.Out().Println(base); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unknown returns the bases whose source is gone.
+func (n *node) unknown(ctx context.Context) ([]string, error) {
+	records, err := n.store.Packages(ctx, n.settings.ID)
+	if err != nil {
+		return nil, err
+	}
+	has, err := n.inAUR(ctx, records)
+	if err != nil {
+		return nil, err
+	}
+	var unknown []string
+	for _, r := range records {
+		switch p := r.Package; p.Origin.Source {
+		case source.AUR:
+			if !has[p.Base] {
+				unknown = append(unknown, p.Base)
+			}
+		case source.Local:
+			_, err := os.Stat(filepath.Join(n.path("cache"), p.Base))
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("looking for the source of %s: %w", p.Base, err)
+			}
+			if err != nil {
+				unknown = append(unknown, p.Base)
+			}
+		}
+	}
+	return unknown, nil
+}
+
+// inAUR returns which bases the AUR has: by any of their packages.
+func (n *node) inAUR(ctx context.Context, records []store.Record) (map[string]bool, error) {
+	var names []string
+	for _, r := range records {
+		if r.Package.Origin.Source == source.AUR {
+			names = append(names, r.Package.Base)
+			for name := range r.Package.Packages {
+				if name != r.Package.Base {
+					names = append(names, name)
+				}
+			}
+		}
+	}
+	has := map[string]bool{}
+	if len(names) == 0 {
+		return has, nil
+	}
+	found, err := n.sources.Info(ctx, names...)
+	for _, p := range found {
+		has[p.Base] = true
+	}
+	return has, err
+}
