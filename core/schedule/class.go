@@ -45,11 +45,13 @@ func capable(w *worker, architecture string, features []string) bool {
 }
 
 // before says whether a is more urgent than b: what was begun and may be going
-// on, then what others did not bring to an end, then the longer path.
+// on, then what others did not bring to an end, then the longer path; of equal
+// paths, what fewer workers can do, and what more tasks wait for.
 func before(a, b *job) bool {
 	return cmp.Or(
 		-cmp.Compare(rank(a), rank(b)),
 		-cmp.Compare(a.path, b.path),
+		-cmp.Compare(len(a.Features), len(b.Features)),
 		-cmp.Compare(len(a.needed), len(b.needed)),
 		strings.Compare(a.Base(), b.Base()),
 	) < 0

@@ -69,12 +69,14 @@ func (s *state) awaited(j *job, now time.Time) string {
 
 // idle says why a job that needs nothing more does not begin.
 func (s *state) idle(j *job) string {
-	usable := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.usable() && j.class.fits(w) })
-	if !usable {
+	if !s.served(j.class) {
 		return "waits for a worker: " + s.lacking(j)
 	}
 	ahead := 0
 	for _, c := range s.classes {
+		if !s.served(c) {
+			continue
+		}
 		for _, other := range c.queue {
 			if before(other, j) {
 				ahead++
@@ -82,9 +84,14 @@ func (s *state) idle(j *job) string {
 		}
 	}
 	if ahead > 0 {
-		return fmt.Sprintf("waits for a slot: all are taken by longer paths, and %d of them wait too", ahead)
+		return fmt.Sprintf("waits for a slot: all are taken by longer paths, and %d more go first", ahead)
 	}
 	return "waits for a slot: all are taken by longer paths"
+}
+
+// served says whether there is a worker for a class, free or not.
+func (s *state) served(c *class) bool {
+	return slices.ContainsFunc(s.workers, func(w *worker) bool { return w.usable() && c.fits(w) })
 }
 
 // lacking says why no worker can take a job.

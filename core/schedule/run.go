@@ -103,7 +103,7 @@ func (s *Scheduler) wait(ctx context.Context) error {
 		case n := <-s.news:
 			err = s.take(n)
 		default:
-			return nil
+			return ctx.Err()
 		}
 	}
 	return err

@@ -6,8 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -216,4 +219,104 @@ func TestMakespan(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDeaths lets a tenth of the workers die at random.
+func TestDeaths(t *testing.T) {
+	graphs := [][]schedule.Task{repositoryTasks(t, "graph-arch4edu"), repositoryTasks(t, "graph-mingw")}
+	var ratios []float64
+	for seed := range uint64(100) {
+		rng := rand.New(rand.NewPCG(seed, 1))
+		tasks := graphs[seed%2]
+		workers := 10 * (1 + rng.IntN(4))
+		var deaths []float64 // seconds after the start
+		for range workers / 10 {
+			deaths = append(deaths, rng.Float64()*bound(tasks, workers))
+		}
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(tasks, workers)
+			for i, victim := range rng.Perm(workers)[:len(deaths)] {
+				m := w.machines[victim]
+				timer := time.AfterFunc(time.Duration(deaths[i]*float64(time.Second)), func() { close(m.dead) })
+				defer timer.Stop()
+			}
+			ratios = append(ratios, w.run(t)/survivors(tasks, workers, deaths))
+		})
+	}
+	slices.Sort(ratios)
+	t.Logf("of what the survivors could do: median %.4f, nine in ten %.4f, worst %.4f", ratios[50], ratios[90], ratios[99])
+	if ratios[50] > 1.02 || ratios[90] > 1.2 {
+		t.Errorf("median %.4f, nine in ten %.4f", ratios[50], ratios[90])
+	}
+}
+
+// survivors is bound where a worker works until its death only.
+func survivors(tasks []schedule.Task, workers int, deaths []float64) float64 {
+	work, now, alive := bound(tasks, 1), 0.0, float64(workers)
+	deaths = slices.Sorted(slices.Values(deaths))
+	for _, death := range deaths {
+		if done := alive * (death - now); done < work {
+			work, now, alive = work-done, death, alive-1
+		}
+	}
+	return max(now+work/alive, bound(tasks, len(tasks)))
+}
+
+// thousands makes 10,000 tasks of a random graph.
+func thousands() []schedule.Task {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var tasks []schedule.Task
+	for i := range 10_000 {
+		p := tree.Package{Base: fmt.Sprintf("p%05d", i), Seconds: 10 + 600*rng.ExpFloat64()}
+		p.Names = []string{p.Base}
+		for range rng.IntN(5) {
+			if i > 0 {
+				p.Depends = append(p.Depends, fmt.Sprintf("p%05d", rng.IntN(i)))
+			}
+		}
+		tasks = append(tasks, schedule.Task{Package: p, Architecture: "x86_64"})
+	}
+	return tasks
+}
+
+// TestThousandWorkers measures the master's work for 10,000 jobs on 1,000
+// workers: the processor time of deciding, driving, and of the workers' pretence.
+func TestThousandWorkers(t *testing.T) {
+	tasks := thousands()
+	for _, known := range []bool{true, false} {
+		before := cpu(t)
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(tasks, 1000)
+			if !known {
+				w.tasks = forget(tasks)
+			}
+			w.run(t)
+		})
+		each := (cpu(t) - before) / time.Duration(len(tasks))
+		t.Logf("times known: %t, %v of processor time a job", known, each)
+		if each > time.Millisecond {
+			t.Errorf("%v of processor time a job", each)
+		}
+	}
+}
+
+// BenchmarkPlan decides on 10,000 jobs on 1,000 workers.
+func BenchmarkPlan(b *testing.B) {
+	w := newWorld(thousands(), 1000)
+	for b.Loop() {
+		if _, err := schedule.Plan(b.Context(), w.tasks, w.config); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1e6/float64(b.N*len(w.tasks)), "us/job")
+}
+
+// cpu is the processor time this process has used.
+func cpu(t *testing.T) time.Duration {
+	t.Helper()
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -419,7 +419,7 @@ func (s *state) sweep(now time.Time) {
 	for _, key := range slices.Sorted(maps.Keys(s.classes)) {
 		c := s.classes[key]
 		switch {
-		case slices.ContainsFunc(s.workers, func(w *worker) bool { return w.usable() && c.fits(w) }):
+		case s.served(c):
 			c.since = time.Time{}
 			continue
 		case c.Len() == 0:

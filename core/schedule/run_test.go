@@ -1,0 +1,657 @@
+package schedule_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ahriman/core/build"
+	"ahriman/core/schedule"
+	"ahriman/core/tree"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// hand is a worker whose every build is scripted by a function.
+type hand struct {
+	build func(ctx context.Context, job build.Job, w io.Writer) (*build.Result, error)
+
+	mu        sync.Mutex
+	down      error // what Start and Attach return; nil: it answers
+	cut       chan struct{}
+	jobs      map[string]*handJob
+	starts    int
+	cancelled []string
+}
+
+type handJob struct {
+	job    build.Job
+	log    lockedBuffer
+	done   chan struct{}
+	result *build.Result
+	err    error
+	stop   context.CancelFunc
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) Bytes() []byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return bytes.Clone(l.b.Bytes())
+}
+
+func newHand(build func(context.Context, build.Job, io.Writer) (*build.Result, error)) *hand {
+	return &hand{build: build, jobs: map[string]*handJob{}, cut: make(chan struct{})}
+}
+
+// takes builds everything in that time.
+func takes(d time.Duration) *hand {
+	return newHand(func(ctx context.Context, job build.Job, w io.Writer) (*build.Result, error) {
+		fmt.Fprintf(w, "building %s\n", job.Base)
+		select {
+		case <-time.After(d):
+			fmt.Fprintf(w, "built %s\n", job.Base)
+			return &build.Result{Duration: d}, nil
+		case <-ctx.Done():
+			return nil, build.ErrCancelled
+		}
+	})
+}
+
+// fails says no to the bases, at once, and builds the rest in that time.
+func fails(d time.Duration, bases ...string) *hand {
+	h := takes(d)
+	well := h.build
+	h.build = func(ctx context.Context, job build.Job, w io.Writer) (*build.Result, error) {
+		if len(bases) == 0 || slices.Contains(bases, job.Base) {
+			return nil, &build.Failure{Base: job.Base, Reason: "made to"}
+		}
+		return well(ctx, job, w)
+	}
+	return h
+}
+
+// answers sets whether it answers: an error cuts all connections.
+func (h *hand) answers(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down = err
+	if err != nil {
+		close(h.cut)
+		h.cut = make(chan struct{})
+	}
+}
+
+// forget is a restart: its builds are gone.
+func (h *hand) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id, j := range h.jobs {
+		j.stop()
+		delete(h.jobs, id)
+	}
+}
+
+func (h *hand) Start(_ context.Context, job build.Job) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down != nil {
+		return h.down
+	}
+	if h.jobs[job.ID] != nil {
+		return nil
+	}
+	h.starts++
+	ctx, stop := context.WithCancel(context.Background())
+	j := &handJob{job: job, done: make(chan struct{}), stop: stop}
+	h.jobs[job.ID] = j
+	go func() {
+		defer stop()
+		defer close(j.done)
+		j.result, j.err = h.build(ctx, job, &j.log)
+	}()
+	return nil
+}
+
+func (h *hand) Attach(ctx context.Context, id string, w io.Writer) (*build.Result, error) {
+	h.mu.Lock()
+	j, down, cut := h.jobs[id], h.down, h.cut
+	h.mu.Unlock()
+	if down != nil {
+		return nil, down
+	}
+	if j == nil {
+		return nil, build.ErrUnknownJob
+	}
+	synced := func() { _, _ = w.Write(j.log.Bytes()) }
+	select {
+	case <-j.done:
+		synced()
+		return j.result, j.err
+	case <-cut:
+		synced()
+		return nil, errUnreachable
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (h *hand) Cancel(_ context.Context, id string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if j := h.jobs[id]; j != nil {
+		j.stop()
+		h.cancelled = append(h.cancelled, j.job.Base)
+	}
+	return nil
+}
+
+// scene is a run with made up workers, and what was told of it.
+type scene struct {
+	schedule.Config
+	begin   time.Time
+	workers map[string]schedule.Worker
+	mu      sync.Mutex
+	told    []string
+	logs    map[string]*bytes.Buffer
+}
+
+func newScene(workers ...schedule.Worker) *scene {
+	s := &scene{begin: time.Now(), workers: map[string]schedule.Worker{}, logs: map[string]*bytes.Buffer{}}
+	for _, w := range workers {
+		s.workers[w.Name] = w
+	}
+	s.Config = schedule.Config{
+		Lease: time.Minute, Retries: 1,
+		Workers: func(context.Context) ([]schedule.Worker, error) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			var list []schedule.Worker
+			for _, w := range s.workers {
+				list = append(list, w)
+			}
+			return list, nil
+		},
+		Prepare: func(_ context.Context, a schedule.Attempt) (build.Job, error) {
+			id := fmt.Sprintf("%s-%d", a.Task.Base(), a.Number)
+			if a.Task.Worker == a.Worker {
+				id = a.Task.Base() + "-before"
+			}
+			return build.Job{ID: id, Base: a.Task.Base()}, nil
+		},
+		Finish: func(context.Context, []schedule.Finished) (map[string]error, error) { return nil, nil },
+		Log: func(a schedule.Attempt) io.WriteCloser {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			b := &bytes.Buffer{}
+			s.logs[fmt.Sprintf("%s-%d", a.Task.Base(), a.Number)] = b
+			return closer{b}
+		},
+		Observe: s.observe,
+	}
+	return s
+}
+
+type closer struct{ io.Writer }
+
+func (closer) Close() error { return nil }
+
+// observe writes an event down, with the seconds since the start.
+func (s *scene) observe(e schedule.Event) {
+	at := time.Since(s.begin).Round(time.Second).Seconds()
+	var line string
+	switch e := e.(type) {
+	case schedule.Started:
+		line = fmt.Sprintf("%s on %s", e.Task.Base(), e.Worker)
+	case schedule.Ended:
+		if e.Err == nil {
+			return
+		}
+		line = fmt.Sprintf("%s ended on %s, again %t", e.Task.Base(), e.Worker, e.Again)
+	case schedule.Published:
+		line = "published " + e.Task.Base()
+	case schedule.Failed:
+		line = fmt.Sprintf("failed %s: %v", e.Task.Base(), e.Err)
+	case schedule.Skipped:
+		line = fmt.Sprintf("skipped %s: needs %s", e.Task.Base(), strings.Join(e.Needs, " "))
+	case schedule.Away:
+		line = "away " + e.Worker
+	case schedule.Back:
+		line = "back " + e.Worker
+	default:
+		return
+	}
+	s.told = append(s.told, fmt.Sprintf("%g %s", at, line))
+}
+
+// set changes a worker while the run goes on.
+func (s *scene) set(w schedule.Worker) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.workers[w.Name] = w
+}
+
+func (s *scene) run(ctx context.Context, t *testing.T, tasks []schedule.Task) error {
+	t.Helper()
+	runner, err := schedule.New(tasks, s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runner.Run(ctx)
+}
+
+// expect compares what was told; what happens in the same second has no order.
+func (s *scene) expect(t *testing.T, want ...string) {
+	t.Helper()
+	slices.Sort(s.told)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, s.told); diff != "" {
+		t.Errorf("what was told (-want +got):\n%s", diff)
+	}
+}
+
+// tasks makes tasks from "a: b c", a needing b and c, each of ten seconds.
+func tasks(lines ...string) []schedule.Task {
+	var list []schedule.Task
+	for _, line := range lines {
+		base, needs, _ := strings.Cut(line, ":")
+		list = append(list, schedule.Task{Architecture: "x86_64", Package: tree.Package{
+			Base: base, Names: []string{base}, Depends: strings.Fields(needs), Seconds: 10}})
+	}
+	return list
+}
+
+func worker(name string, h *hand) schedule.Worker { return schedule.Worker{Name: name, Runner: h} }
+
+// count counts the lines that hold text.
+func (s *scene) count(text string) int {
+	n := 0
+	for _, line := range s.told {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("w1", takes(10*time.Second)), worker("w2", takes(10*time.Second)))
+		if err := s.run(t.Context(), t, tasks("lone", "top: middle", "middle: low", "low")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 low on w1", "0 lone on w2", "10 published lone", "10 published low",
+			"10 middle on w1", "20 published middle", "20 top on w1", "30 published top")
+	})
+}
+
+func TestFailureStopsOnlyWhatNeedsIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("w1", fails(10*time.Second, "bad")))
+		if err := s.run(t.Context(), t, tasks("bad", "next: bad", "last: next other", "other")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 bad on w1", "0 bad ended on w1, again false", "0 failed bad: building bad: made to",
+			"0 skipped next: needs bad", "0 skipped last: needs bad", "0 other on w1", "10 published other")
+	})
+}
+
+func TestRetryElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("w1", fails(10*time.Second, "a-odd", "bad")), worker("w2", fails(10*time.Second, "bad")))
+		if err := s.run(t.Context(), t, tasks("a-odd", "bad")); err != nil {
+			t.Fatal(err)
+		}
+		if s.count("a-odd on") != 2 || s.count("published a-odd") != 1 || s.count("bad on") != 2 || s.count("failed bad") != 1 {
+			t.Errorf("got %q", s.told)
+		}
+		if s.count("away w1") != 1 {
+			t.Errorf("what failed on w1 was built elsewhere, and w1 was not set aside: %q", s.told)
+		}
+	})
+}
+
+// TestFullDisk has a worker on which everything fails at once: it must not take
+// the queue with it.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("full", fails(0)), worker("w1", takes(100*time.Second)), worker("w2", takes(100*time.Second)))
+		var list []string
+		for i := range 60 {
+			list = append(list, fmt.Sprintf("p%02d", i))
+		}
+		if err := s.run(t.Context(), t, tasks(list...)); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.count("published"); n != 60 {
+			t.Errorf("%d of 60 are published: %q", n, s.told)
+		}
+		if n := s.count("on full"); n > 40 {
+			t.Errorf("the worker that fails was given %d jobs", n)
+		}
+	})
+}
+
+func TestLostWorkerComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := takes(100*time.Second), takes(100*time.Second)
+		s := newScene(worker("w1", one), worker("w2", two))
+		go func() {
+			time.Sleep(50 * time.Second)
+			one.answers(errUnreachable)
+			time.Sleep(150 * time.Second)
+			one.forget()
+			one.answers(nil)
+		}()
+		if err := s.run(t.Context(), t, tasks("a", "b", "c", "d", "e", "f")); err != nil {
+			t.Fatal(err)
+		}
+		// Lost at 50, its job goes back at 110 with the lease.
+		s.told = slices.DeleteFunc(s.told, func(line string) bool { return strings.Contains(line, "published") })
+		if diff := cmp.Diff([]string{"0 a on w1", "0 b on w2", "50 away w1", "100 c on w2"}, s.told[:4]); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if s.count("110 a ended on w1, again true") != 1 || s.count("back w1") != 1 || one.starts < 2 {
+			t.Errorf("got %q", s.told)
+		}
+	})
+}
+
+// TestNetworkHeals has a connection that breaks for less than the lease: the
+// build goes on and its log continues where it was.
+func TestNetworkHeals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one := takes(100 * time.Second)
+		s := newScene(worker("w1", one), worker("w2", takes(time.Hour)))
+		go func() {
+			time.Sleep(20 * time.Second)
+			one.answers(errUnreachable)
+			time.Sleep(30 * time.Second)
+			one.answers(nil)
+		}()
+		if err := s.run(t.Context(), t, tasks("a")); err != nil {
+			t.Fatal(err)
+		}
+		if one.starts != 1 || s.count("published a") != 1 || s.count("100 published") != 1 || s.count("back w1") != 1 {
+			t.Errorf("%d builds; %q", one.starts, s.told)
+		}
+		if got, want := s.logs["a-1"].String(), "building a\nbuilt a\n"; got != want {
+			t.Errorf("log: got %q, want %q", got, want)
+		}
+	})
+}
+
+// TestWorkerSaysLost has a worker that answers and says that the job is lost.
+func TestWorkerSaysLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := newHand(func(context.Context, build.Job, io.Writer) (*build.Result, error) {
+			return nil, fmt.Errorf("no space left: %w", build.ErrLost)
+		})
+		s := newScene(worker("a-full", full), worker("w2", takes(10*time.Second)))
+		if err := s.run(t.Context(), t, tasks("a", "b", "c")); err != nil {
+			t.Fatal(err)
+		}
+		if s.count("published") != 3 || s.count("away a-full") == 0 {
+			t.Errorf("got %q", s.told)
+		}
+	})
+}
+
+func TestNothingIsLostForever(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := takes(10 * time.Second)
+		h.answers(errUnreachable)
+		s := newScene(worker("w1", h))
+		if err := s.run(t.Context(), t, tasks("a", "b: a")); err != nil {
+			t.Fatal(err)
+		}
+		if s.count("failed a: connection refused") != 1 || s.count("skipped b") != 1 {
+			t.Errorf("got %q", s.told)
+		}
+		if took := time.Since(s.begin); took < schedule.DefaultPatience || took > 2*schedule.DefaultPatience {
+			t.Errorf("waited %v for a worker that does not answer", took)
+		}
+	})
+}
+
+func TestRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := takes(10 * time.Second)
+		h.answers(errors.New("401: who are you"))
+		s := newScene(worker("w1", h))
+		if err := s.run(t.Context(), t, tasks("a")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 a on w1", "0 a ended on w1, again true", "0 away w1", "0 failed a: 401: who are you")
+	})
+}
+
+func TestWorkersComeDrainAndGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("w1", takes(10*time.Second)))
+		go func() {
+			time.Sleep(12 * time.Second)
+			drains := worker("w1", takes(10*time.Second))
+			drains.Draining = true
+			s.set(drains)
+			s.set(worker("w2", takes(10*time.Second)))
+		}()
+		if err := s.run(t.Context(), t, tasks("a", "b", "c", "d")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 a on w1", "10 published a", "10 b on w1", "15 c on w2", "20 published b",
+			"25 published c", "25 d on w2", "35 published d")
+	})
+}
+
+func TestRestartGoesOnWhereItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := takes(100*time.Second), takes(100*time.Second)
+		if err := two.Start(t.Context(), build.Job{ID: "b-before", Base: "b"}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(60 * time.Second)
+		s := newScene(worker("w1", one), worker("w2", two))
+		list := tasks("a", "b", "c")
+		list[1].Worker, list[2].Worker = "w2", "gone"
+		if err := s.run(t.Context(), t, list); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 b on w2", "0 a on w1", "40 published b", "40 c on w2", "100 published a", "140 published c")
+		if two.starts != 2 {
+			t.Errorf("%d builds on w2, want b, once, and c", two.starts)
+		}
+	})
+}
+
+func TestCancel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		one, two := takes(time.Hour), takes(time.Hour)
+		s := newScene(worker("w1", one), worker("w2", two))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := s.run(ctx, t, tasks("a", "b", "c")); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if len(one.cancelled) != 1 || len(two.cancelled) != 1 || time.Since(s.begin) != time.Minute {
+			t.Errorf("cancelled %v and %v after %v", one.cancelled, two.cancelled, time.Since(s.begin))
+		}
+	})
+}
+
+func TestPublicationsAreBundled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene()
+		for i := range 10 {
+			s.set(worker(fmt.Sprint("w", i), takes(time.Duration(10+i)*time.Second)))
+		}
+		var calls []int
+		s.Finish = func(_ context.Context, finished []schedule.Finished) (map[string]error, error) {
+			calls = append(calls, len(finished))
+			time.Sleep(30 * time.Second)
+			return map[string]error{"f": errors.New("refused")}, nil
+		}
+		if err := s.run(t.Context(), t, tasks("a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k: f")); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]int{1, 9}, calls); diff != "" {
+			t.Errorf("publications (-want +got):\n%s", diff)
+		}
+		if s.count("failed f: refused") != 1 || s.count("skipped k: needs f") != 1 {
+			t.Errorf("got %q", s.told)
+		}
+	})
+}
+
+func TestFinishEndsTheRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := takes(time.Hour)
+		s := newScene(worker("w1", takes(time.Second)), worker("w2", slow))
+		broken := errors.New("the disk is full")
+		s.Finish = func(context.Context, []schedule.Finished) (map[string]error, error) { return nil, broken }
+		if err := s.run(t.Context(), t, tasks("a", "b")); !errors.Is(err, broken) {
+			t.Errorf("got %v", err)
+		}
+		if len(slow.cancelled) != 1 {
+			t.Error("what was going on was not cancelled")
+		}
+	})
+}
+
+// TestAccept has a worker that gives what is not accepted.
+func TestAccept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("w1", takes(time.Second)), worker("w2", takes(time.Second)))
+		s.Accept = func(_ context.Context, f schedule.Finished) error {
+			if f.Worker == "w1" {
+				return errors.New("truncated")
+			}
+			return nil
+		}
+		if err := s.run(t.Context(), t, tasks("a", "b")); err != nil {
+			t.Fatal(err)
+		}
+		if s.count("published") != 2 || s.count("away w1") != 1 {
+			t.Errorf("got %q", s.told)
+		}
+	})
+}
+
+func TestFeaturesAndSpeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		big := worker("big", takes(20*time.Second))
+		big.Features, big.Architectures = []string{"big"}, []string{"x86_64"}
+		arm := worker("arm", takes(10*time.Second))
+		arm.Architectures = []string{"aarch64"}
+		slow := worker("slow", takes(100*time.Second))
+		slow.Speed = 0.1
+		s := newScene(big, arm, slow, worker("w1", takes(10*time.Second)))
+		s.Patience = time.Minute
+		list := tasks("a", "b", "c", "huge")
+		list[3].Features = []string{"huge"}
+		list[2].Features = []string{"big"}
+		if err := s.run(t.Context(), t, list); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 a on w1", "0 c on big", "10 published a", "20 published c", "10 b on w1", "20 published b",
+			"60 failed huge: no worker for it: no worker for x86_64 has huge")
+	})
+}
+
+func TestExplain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(worker("w1", takes(10*time.Second)))
+		list := tasks("a", "b", "c: a", "d")
+		list[3].Features = []string{"big"}
+		s.Patience = time.Minute
+		runner, err := schedule.New(list, s.Config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error)
+		go func() { done <- runner.Run(t.Context()) }()
+		time.Sleep(3 * time.Second)
+		got := map[string]string{}
+		for _, base := range []string{"a", "b", "c", "d", "e"} {
+			got[base] = runner.Explain(base)
+		}
+		want := map[string]string{
+			"a": "builds on w1 for 3s",
+			"b": "waits for a slot: all are taken by longer paths",
+			"c": "needs a, which builds on w1 for 3s",
+			"d": "waits for a worker: no worker for x86_64 has big",
+			"e": "it is not to be built",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if got := runner.Explain("c"); got != "is published" {
+			t.Errorf("at the end: %q", got)
+		}
+	})
+}
+
+func TestPlan(t *testing.T) {
+	s := newScene(worker("w1", nil), worker("w2", nil))
+	list := tasks("a", "b: a", "c", "d", "circle: round", "round: circle", "no", "never: no")
+	list[3].Package.Seconds = 0
+	list[6].Features = []string{"big"}
+	plan, err := schedule.Plan(t.Context(), list, s.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, step := range plan.Steps {
+		got = append(got, fmt.Sprintf("%s on %q from %v to %v: %s", step.Task.Base(), step.Worker, step.Begin, step.End, step.Why))
+	}
+	want := []string{
+		`a on "w1" from 0s to 10s: it needs nothing that is to be built`,
+		`circle on "w2" from 0s to 10s: it needs nothing that is to be built`,
+		`b on "w1" from 10s to 20s: it needs a, which builds on w1 until then`,
+		`c on "w2" from 10s to 20s: all slots are taken by longer paths until then`,
+		`d on "w1" from 20s to 30s: all slots are taken by longer paths until then`,
+		`round on "w2" from 20s to 30s: all slots are taken by longer paths until then`,
+		`never on "" from 0s to 0s: needs no, which waits for a worker: no worker for x86_64 has big`,
+		`no on "" from 0s to 0s: no worker for x86_64 has big`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"circle needs round"}, plan.Opened); diff != "" {
+		t.Error(diff)
+	}
+	if plan.Took != 30*time.Second {
+		t.Errorf("took %v", plan.Took)
+	}
+	if got, want := plan.Explain("b"), "b builds on w1 after 10s, for 10s: it needs a, which builds on w1 until then"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTwice(t *testing.T) {
+	s := newScene()
+	if _, err := schedule.New(tasks("a", "a"), s.Config); err == nil {
+		t.Error("two tasks of one base are accepted")
+	}
+}
