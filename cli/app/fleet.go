@@ -113,6 +113,11 @@ func (f *fleetList) sorted() []member {
 		all = append(all, *m)
 	}
 	slices.SortFunc(all, func(a, b member) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Address, b.Address)) })
+	for i := 1; i < len(all); i++ { // names are how workers are told apart
+		if all[i].Name == all[i-1].Name {
+			all[i].Name = all[i].Address
+		}
+	}
 	return all
 }
 

@@ -61,18 +61,23 @@ func statusToken(s *config.Settings) (string, error) {
 	if s.Status.Token != "" || s.Status.TokenFile == "" {
 		return s.Status.Token, nil
 	}
-	f, err := os.Open(s.Status.TokenFile)
+	return readToken("status.token_file", s.Status.TokenFile)
+}
+
+// readToken reads a file that holds a token and nothing else; what names it.
+func readToken(what, path string) (string, error) {
+	f, err := os.Open(path)
 	if err != nil {
-		return "", fmt.Errorf("status.token_file: %w", err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPasswordLine))
 	token := strings.TrimSpace(string(text))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("status.token_file: %w", err)
+		return "", fmt.Errorf("%s: %w", what, err)
 	case token == "" || strings.ContainsFunc(token, unicode.IsSpace):
-		return "", fmt.Errorf("status.token_file: %s holds no token", s.Status.TokenFile)
+		return "", fmt.Errorf("%s: %s holds no token", what, path)
 	}
 	return token, nil
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -79,7 +77,12 @@ func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
 	case "drain", "resume":
 		return c.drain(ctx, db, members)
 	}
-	return c.show(ctx, env, db, all[0], members)
+	n, err := globals.nodeWith(env, all[0], db)
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	return c.show(ctx, env, n, members)
 }
 
 // chooseMembers returns the members of these names or addresses, all without.
@@ -163,7 +166,7 @@ func (c *workers) credentials(env *Env, added []store.Member) error {
 	case c.Username != "" && c.TokenFile != "":
 		return Usagef("--username and --token-file are two ways to log in")
 	case c.TokenFile != "":
-		token, err := readToken(c.TokenFile)
+		token, err := readToken("--token-file", c.TokenFile)
 		if err != nil {
 			return err
 		}
@@ -180,27 +183,6 @@ func (c *workers) credentials(env *Env, added []store.Member) error {
 		}
 	}
 	return nil
-}
-
-// maxTokenFile bounds a file that holds a token, in bytes.
-const maxTokenFile = 4096
-
-// readToken reads a file that holds a token and nothing else.
-func readToken(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("reading a token: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxTokenFile))
-	token := strings.TrimSpace(string(text))
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("reading a token: %w", err)
-	case token == "" || strings.ContainsAny(token, " \t\r\n"):
-		return "", fmt.Errorf("reading a token: %s holds none, or more than one", path)
-	}
-	return token, nil
 }
 
 // remove forgets workers that were added.

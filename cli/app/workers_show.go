@@ -1,13 +1,15 @@
 package app
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"ahriman/cli/ui"
-	"ahriman/core/config"
-	"ahriman/core/store"
+	"ahriman/transport/api"
 )
 
 // workerLine is what list and ping print of a worker with --json.
@@ -29,10 +31,20 @@ type workerLine struct {
 }
 
 // show prints workers, after asking them unless --offline.
-func (c *workers) show(ctx context.Context, env *Env, db *store.DB, s *config.Settings, members []member) error {
+func (c *workers) show(ctx context.Context, env *Env, n *node, members []member) error {
 	lines := make([]workerLine, len(members))
+	connections := newConnections(n)
+	defer connections.Close()
+	var asking sync.WaitGroup
 	for i, m := range members {
 		lines[i] = knownLine(m)
+		if !c.Offline || c.Action == "ping" {
+			asking.Go(func() { c.ask(ctx, connections, m, &lines[i]) })
+		}
+	}
+	asking.Wait()
+	if c.Action == "ping" {
+		return c.printPing(env, lines)
 	}
 	out := env.Out()
 	table := out.Table("name", "address", "arch", "#slots", "state", "building", "last seen")
@@ -47,6 +59,90 @@ func (c *workers) show(ctx context.Context, env *Env, db *store.DB, s *config.Se
 			strings.Join(line.Building, " "), line.Seen)
 	}
 	return table.Flush()
+}
+
+// printPing prints a line for each worker that can build; those that cannot are
+// failures.
+func (c *workers) printPing(env *Env, lines []workerLine) error {
+	outcome := NewOutcome(env, false)
+	for _, line := range lines {
+		if c.JSON {
+			if err := env.Out().JSON(line); err != nil {
+				return err
+			}
+		}
+		if line.Error != "" {
+			outcome.Fail(line.Name, fmt.Errorf("worker %s: %s", line.Name, line.Error))
+			continue
+		}
+		outcome.Done()
+		if !c.JSON {
+			if err := env.Out().Println(line.Name, line.Kind, line.Version, line.State); err != nil {
+				return err
+			}
+		}
+	}
+	return outcome.Err()
+}
+
+// ask asks a worker what it can and does.
+func (c *workers) ask(ctx context.Context, connections *connections, m member, line *workerLine) {
+	connection, err := connections.connect(m)
+	if err != nil {
+		line.State, line.Error = "away", err.Error()
+		return
+	}
+	connection.ask(ctx, c.Timeout, 0)
+	line.Kind, line.Error = connection.kind, ""
+	switch can := connection.can; {
+	case connection.problem != nil:
+		line.State, line.Error = "away", connection.problem.Error()
+	case can != nil:
+		line.answered(can, time.Now())
+	default: // this machine
+		line.Slots = max(line.Slots, connection.jobs)
+		line.Version = Version()
+		line.settle("idle")
+	}
+}
+
+// settle says what a worker does, unless it drains.
+func (line *workerLine) settle(state string) {
+	if line.State != "draining" {
+		line.State = state
+	}
+}
+
+// Bounds of what a worker must have to build.
+const (
+	minFree = 1 << 30         // bytes of disk
+	maxSkew = 5 * time.Minute // between its clock and ours; makepkg compares times
+)
+
+// answered takes what a worker said of itself.
+func (line *workerLine) answered(can *api.Builds, now time.Time) {
+	line.Version, line.Architectures, line.Free = can.Version, can.Architectures, can.Free
+	line.Seen = now.UTC().Format(time.RFC3339)
+	line.Slots, line.Speed = cmp.Or(line.Slots, can.Slots), cmp.Or(line.Speed, can.Speed)
+	if line.Features == nil {
+		line.Features = can.Features
+	}
+	line.Building = can.Running
+	line.settle("idle")
+	if len(can.Running) > 0 {
+		line.settle("building")
+	}
+	skew := now.Sub(time.Unix(can.Time, 0)).Abs()
+	switch {
+	case can.Reason != "":
+		line.State, line.Error = "away", can.Reason
+	case can.Slots == 0:
+		line.State, line.Error = "away", "it builds for nobody: worker.slots is 0 there"
+	case can.Free < minFree:
+		line.Error = fmt.Sprintf("only %d MiB of disk are free there", can.Free>>20)
+	case skew > maxSkew:
+		line.Error = fmt.Sprintf("its clock and ours are %s apart", skew.Round(time.Second))
+	}
 }
 
 // knownLine is what is known of a worker without asking it.
