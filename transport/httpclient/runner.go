@@ -175,14 +175,17 @@ func (r *Runner) Name() string { return r.config.Name }
 
 // Capabilities asks what the worker builds. A Python node's answer is
 // api.ErrNotFound: it knows no such question.
-func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) {
+func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) { return r.client.builds(ctx) }
+
+// builds asks what the node builds.
+func (c *Client) builds(ctx context.Context) (*api.Builds, error) {
 	var builds api.Builds
-	err := r.client.do(ctx, call{what: "asking what the worker builds", method: http.MethodGet, path: api.PathBuilds, into: &builds, safe: true})
+	err := c.do(ctx, call{what: "asking what the worker builds", method: http.MethodGet, path: api.PathBuilds, into: &builds, safe: true})
 	if err != nil {
 		return nil, err
 	}
 	if builds.Slots < 0 || !(builds.Speed >= 0) {
-		return nil, fmt.Errorf("asking what the worker builds: %s: it answers %d slots and speed %g", r.client.Address(), builds.Slots, builds.Speed)
+		return nil, fmt.Errorf("asking what the worker builds: %s: it answers %d slots and speed %g", c.address, builds.Slots, builds.Speed)
 	}
 	return &builds, nil
 }
