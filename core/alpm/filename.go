@@ -70,7 +70,8 @@ func (p *Package) CheckFileName() error {
 }
 
 // CheckName reports what keeps a string from being a package's name: it must
-// not be empty, begin with a hyphen or a dot, or hold a slash, white space or
+// not be empty, begin with a hyphen or a dot, or hold a slash, white space, what
+// relations compare versions with, or
 // control characters. (PKGBUILD(5) allows still less; databases in the wild do
 // not keep to it.)
 func CheckName(name string) error {
@@ -83,13 +84,15 @@ func CheckName(name string) error {
 		return fmt.Errorf("package name %q begins with %q", name, name[0])
 	case strings.Contains(name, "/") || hasSpace(name):
 		return fmt.Errorf("package name %q holds a slash or white space", name)
+	case strings.ContainsAny(name, "<>="):
+		return fmt.Errorf("package name %q holds what compares versions: <, > or =", name)
 	}
 	return nil
 }
 
 // CheckVersion reports what keeps a string from being a package's full version:
-// it needs a pkgver and a release, and must not hold a slash, white space or
-// control characters.
+// it needs a pkgver and a release, and must not hold a slash, white space,
+// control characters, or what relations compare versions with.
 func CheckVersion(version string) error {
 	v := SplitVersion(version)
 	switch {
@@ -99,6 +102,8 @@ func CheckVersion(version string) error {
 		return fmt.Errorf("version %q is not pkgver-pkgrel", version)
 	case strings.Contains(version, "/") || hasSpace(version):
 		return fmt.Errorf("version %q holds a slash or white space", version)
+	case strings.ContainsAny(version, "<>="):
+		return fmt.Errorf("version %q holds what compares versions: <, > or =", version)
 	}
 	return nil
 }
