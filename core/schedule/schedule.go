@@ -10,8 +10,8 @@
 // Two things that go wrong are kept apart. A build that failed is the package's
 // fault or the worker's: it is tried once more elsewhere, and whoever stands
 // alone with its verdict was at fault. A worker that is lost is nobody's fault:
-// after the lease its jobs go back, and it is set aside, ever longer, until it
-// answers again.
+// its Runner has looked for it until the lease ended, so its jobs go back, and
+// it is set aside, ever longer, until it answers again.
 package schedule
 
 import (
@@ -37,7 +37,7 @@ const (
 	// guess is how long a build takes, in seconds, when nothing at all is known.
 	guess = 300
 	// maxBackoff is the longest that a worker is set aside without a new try.
-	maxBackoff = 10 * time.Minute
+	maxBackoff = 5 * time.Minute
 	// maxLosses is how often a task may take a worker with it, or be lost on
 	// one, before it is the task that is suspected.
 	maxLosses = 4
@@ -131,15 +131,15 @@ type Config struct {
 	// Retries is how often a failed build is tried again, each time on a worker
 	// that has not failed at it.
 	Retries int
-	// Lease is how long a worker that does not answer keeps its jobs, as long as
-	// it builds on itself. 0: DefaultLease.
+	// Lease is that of jobs that Prepare gives none: for so long a worker that
+	// does not answer keeps its job, and builds on itself. 0: DefaultLease.
 	Lease time.Duration
 	// Patience is how long a task waits for a worker that could take it, when
 	// there is none or none answers, before it fails with ErrNoWorker. 0:
 	// DefaultPatience.
 	Patience time.Duration
 	// Backoff is how long a worker that was lost is first left alone; it doubles
-	// with each loss in a row, up to ten minutes. 0: DefaultBackoff.
+	// with each loss in a row, up to five minutes. 0: DefaultBackoff.
 	Backoff time.Duration
 }
 

@@ -13,13 +13,14 @@ import (
 type verdict uint8
 
 const (
-	succeeded verdict = iota
-	faulty            // the build failed, or gave what was not accepted
-	lost              // the worker was lost after it had begun
-	unreached         // the worker could not be reached
-	refused           // the worker does not want the job
-	hopeless          // no worker could do it: the task is at fault
-	aborted           // the run ends
+	succeeded  verdict = iota
+	faulty             // the build failed, or gave what was not accepted
+	lost               // the worker was lost after it had begun
+	unreached          // the worker could not be reached
+	refused            // the worker does not want the job, or any
+	unsuitable         // the worker cannot do the job, and says so
+	hopeless           // no worker could do it: the task is at fault
+	aborted            // the run ends
 )
 
 // take takes a job off its worker.
@@ -52,8 +53,13 @@ func (s *state) settle(j *job, v verdict, err error, now time.Time) {
 	case refused:
 		j.not = addName(j.not, w.Name)
 		s.setAside(w, err, now)
+	case unsuitable:
+		j.not = addName(j.not, w.Name)
+		s.welcome(w)
 	}
-	j.Task.Worker = ""
+	if v != unreached { // else it may be at it still
+		j.Task.Worker = ""
+	}
 	switch {
 	case v == succeeded:
 	case again:
@@ -72,7 +78,7 @@ func (s *state) again(j *job, v verdict) bool {
 		})
 	case lost:
 		return j.losses+1 < maxLosses
-	case unreached, refused:
+	case unreached, refused, unsuitable:
 		return true
 	}
 	return false

@@ -97,6 +97,7 @@ func (m *machine) Attach(ctx context.Context, id string, _ io.Writer) (*build.Re
 		}
 		return &build.Result{Worker: m.name}, nil
 	case <-m.dead:
+		time.Sleep(m.world.config.Lease) // it is looked for
 		return nil, errUnreachable
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -197,7 +198,11 @@ func bound(tasks []schedule.Task, slots int) float64 {
 func TestMakespan(t *testing.T) {
 	for _, name := range []string{"graph-arch4edu", "graph-mingw"} {
 		tasks := repositoryTasks(t, name)
-		for _, workers := range []int{2, 3, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64} {
+		numbers := []int{2, 3, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64}
+		if raced {
+			numbers = []int{2, 40, 64}
+		}
+		for _, workers := range numbers {
 			least := bound(tasks, workers)
 			var known, unknown float64
 			synctest.Test(t, func(t *testing.T) {
@@ -225,7 +230,11 @@ func TestMakespan(t *testing.T) {
 func TestDeaths(t *testing.T) {
 	graphs := [][]schedule.Task{repositoryTasks(t, "graph-arch4edu"), repositoryTasks(t, "graph-mingw")}
 	var ratios []float64
-	for seed := range uint64(100) {
+	seeds := uint64(100)
+	if raced {
+		seeds = 10
+	}
+	for seed := range seeds {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		tasks := graphs[seed%2]
 		workers := 10 * (1 + rng.IntN(4))
@@ -244,9 +253,9 @@ func TestDeaths(t *testing.T) {
 		})
 	}
 	slices.Sort(ratios)
-	t.Logf("of what the survivors could do: median %.4f, nine in ten %.4f, worst %.4f", ratios[50], ratios[90], ratios[99])
-	if ratios[50] > 1.02 || ratios[90] > 1.2 {
-		t.Errorf("median %.4f, nine in ten %.4f", ratios[50], ratios[90])
+	t.Logf("of what the survivors could do: median %.4f, nine in ten %.4f, worst %.4f", ratios[seeds/2], ratios[seeds*9/10], ratios[seeds-1])
+	if ratios[seeds/2] > 1.02 || ratios[seeds*9/10] > 1.2 {
+		t.Errorf("median %.4f, nine in ten %.4f", ratios[seeds/2], ratios[seeds*9/10])
 	}
 }
 
@@ -294,7 +303,7 @@ func TestThousandWorkers(t *testing.T) {
 		})
 		each := (cpu(t) - before) / time.Duration(len(tasks))
 		t.Logf("times known: %t, %v of processor time a job", known, each)
-		if each > time.Millisecond {
+		if each > time.Millisecond && !raced {
 			t.Errorf("%v of processor time a job", each)
 		}
 	}
