@@ -17,26 +17,24 @@ type attempt struct {
 	worker    Worker
 }
 
-// run returns what takes the attempt to its end and tells of it.
-func (a *attempt) run(ctx context.Context) func() {
-	return func() {
-		finished, v, err := a.try(ctx)
-		if ctx.Err() != nil && v != succeeded {
-			v = aborted
-		}
-		s := a.scheduler
-		s.tell(func(now time.Time) error {
-			if v == aborted {
-				s.state.abort(a.job, now)
-				return nil
-			}
-			s.state.settle(a.job, v, err, now)
-			if v == succeeded {
-				s.state.results = append(s.state.results, finished)
-			}
-			return nil
-		})
+// run takes the attempt to its end and tells of it.
+func (a *attempt) run(ctx context.Context) {
+	finished, v, err := a.try(ctx)
+	if ctx.Err() != nil && v != succeeded {
+		v = aborted
 	}
+	s := a.scheduler
+	s.tell(func(now time.Time) error {
+		if v == aborted {
+			s.state.abort(a.job, now)
+			return nil
+		}
+		s.state.settle(a.job, v, err, now)
+		if v == succeeded {
+			s.state.results = append(s.state.results, finished)
+		}
+		return nil
+	})
 }
 
 // try builds, and says how that ended.

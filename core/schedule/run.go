@@ -61,12 +61,12 @@ func (s *Scheduler) Run(ctx context.Context) error {
 }
 
 // step gives out what can be given out, tells what happened, and says whether
-// all is done.
+// all is done. An attempt begins after its Started was told.
 func (s *Scheduler) step(ctx context.Context, p *publisher) (done bool) {
 	s.mu.Lock()
-	started := s.state.dispatch(time.Now())
-	for _, j := range started {
-		s.busy.Go((&attempt{scheduler: s, job: j, Attempt: j.attempt, worker: j.worker.Worker}).run(ctx))
+	var attempts []*attempt
+	for _, j := range s.state.dispatch(time.Now()) {
+		attempts = append(attempts, &attempt{scheduler: s, job: j, Attempt: j.attempt, worker: j.worker.Worker})
 	}
 	p.start(ctx)
 	events := s.state.events
@@ -75,6 +75,9 @@ func (s *Scheduler) step(ctx context.Context, p *publisher) (done bool) {
 	s.mu.Unlock()
 	for _, e := range events {
 		s.config.Observe(e)
+	}
+	for _, a := range attempts {
+		s.busy.Go(func() { a.run(ctx) })
 	}
 	return done
 }

@@ -384,6 +384,22 @@ func TestBuilds(t *testing.T) {
 	check(t, "median of the last five", seconds, map[string]float64{"a": 30}, err)
 }
 
+func TestAssignments(t *testing.T) {
+	db, ctx := open(t), t.Context()
+	now := db.now().Truncate(time.Second)
+	a := Assignment{Base: "a", ID: "j1", Version: "1-1", Input: "d1", Worker: "w1", Started: now}
+	check(t, "assign", nil, nil, db.Assign(ctx, aur, a))
+	a.ID, a.Worker, a.Built = "j2", "w2", true
+	check(t, "assign again", nil, nil, db.Assign(ctx, aur, a))
+	check(t, "assign old", nil, nil, db.Assign(ctx, aur, Assignment{Base: "old", ID: "j3", Started: now.Add(-8 * 24 * time.Hour)}))
+	check(t, "assign b", nil, nil, db.Assign(ctx, aur, Assignment{Base: "b", ID: "j4", Started: now}))
+	check(t, "unassign b", nil, nil, db.Unassign(ctx, aur, "b"))
+	for range 2 {
+		got, err := db.Assignments(ctx, aur)
+		check(t, "assignments", got, map[string]Assignment{"a": a}, err)
+	}
+}
+
 func TestWorkers(t *testing.T) {
 	db, ctx := open(t), t.Context()
 	for _, name := range []string{"w2", "w1"} {

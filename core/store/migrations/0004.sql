@@ -1,0 +1,13 @@
+-- The builds that a master has given to workers and not seen the end of: after
+-- its death the next run takes them up. A run that ends leaves none.
+CREATE TABLE assignments (
+    repository TEXT NOT NULL,
+    base       TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    input      TEXT NOT NULL,
+    worker     TEXT NOT NULL,
+    built      INTEGER NOT NULL DEFAULT 0 CHECK (built IN (0, 1)),
+    started_us INTEGER NOT NULL,
+    PRIMARY KEY (repository, base)
+) STRICT, WITHOUT ROWID;
