@@ -79,6 +79,7 @@ const (
 	FeatureLogBatch       Feature = "log-batch"       // PathNodeLogs
 	FeatureUploadDigest   Feature = "upload-digest"   // PartSHA256
 	FeatureWorkers        Feature = "workers"         // PathNodeWorker
+	FeatureUploadSets     Feature = "upload-sets"     // PathUploadSet
 )
 
 // Node answers GET PathNode.

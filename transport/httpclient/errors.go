@@ -57,7 +57,7 @@ func (c *Client) hint(call call, err error) string {
 		return "put the address it redirects to into the configuration"
 	case errors.Is(err, api.ErrUnauthorized):
 		return c.loginHint()
-	case errors.Is(err, api.ErrForbidden) && c.config.Username == "":
+	case errors.Is(err, api.ErrForbidden) && c.config.Token != "":
 		return "ahriman user-list there shows what the user of the token may do"
 	case errors.Is(err, api.ErrForbidden):
 		return fmt.Sprintf("the user %s there needs more access; see ahriman user-add --help", c.config.Username)

@@ -183,7 +183,7 @@ func (r *Runner) send(ctx context.Context, object api.Object, path string) error
 		sending := call{
 			what: "sending " + filepath.Base(path), method: http.MethodPut, path: api.Path(api.PathObject, object.SHA256),
 			query: url.Values{api.QueryOffset: {strconv.FormatInt(offset, 10)}, api.QuerySize: {strconv.FormatInt(info.Size(), 10)}},
-			file:  &section{path, offset, info.Size()}, still: r.config.Silence,
+			file:  &section{path: path, offset: offset, size: info.Size()}, still: r.config.Silence,
 		}
 		err := r.client.once(ctx, sending)
 		if err == nil || ctx.Err() != nil || stalled >= maxStalled || decided(err) && !errors.Is(err, api.ErrConflict) {

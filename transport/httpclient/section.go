@@ -15,6 +15,8 @@ const expectFrom = 1 << 20
 type section struct {
 	path         string
 	offset, size int64 // size is the whole file's
+	// seen gets what is read, and where it stands in the file; may be nil.
+	seen func(offset int64, p []byte)
 }
 
 // attach makes the section the body of a request. Each read restarts the timer.
@@ -31,7 +33,7 @@ func (s *section) attach(request *http.Request, timer *time.Timer, still time.Du
 		limited := struct {
 			io.Reader
 			io.Closer
-		}{io.LimitReader(file, s.size-s.offset), file}
+		}{&watched{from: io.LimitReader(file, s.size-s.offset), at: s.offset, seen: s.seen}, file}
 		return &moving{ReadCloser: limited, timer: timer, still: still}, nil
 	}
 	body, err := begin()
@@ -47,6 +49,22 @@ func (s *section) attach(request *http.Request, timer *time.Timer, still time.Du
 		request.Header.Set("Expect", "100-continue")
 	}
 	return nil
+}
+
+// watched shows what is read.
+type watched struct {
+	from io.Reader
+	at   int64
+	seen func(offset int64, p []byte)
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.from.Read(p)
+	if w.seen != nil && n > 0 {
+		w.seen(w.at, p[:n])
+	}
+	w.at += int64(n)
+	return n, err
 }
 
 // moving restarts a timer with each read.

@@ -39,13 +39,26 @@ const (
 // A name the node has with the same bytes is no error. With other bytes a node
 // of ours answers *api.Conflict; a Python node replaces what it has.
 func (r *Repository) Upload(ctx context.Context, path string, progress func(sent, total int64)) (*Uploaded, error) {
+	set, err := r.NewUploadSet(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("uploading %s: %w", filepath.Base(path), err)
+	}
+	done, err := set.Add(ctx, path, progress)
+	if err == nil {
+		err = set.Commit(ctx)
+	}
+	if err != nil {
+		set.Abandon(ctx)
+		return nil, err
+	}
+	return done, nil
+}
+
+// uploadForm sends a file as ahriman's client does.
+func (r *Repository) uploadForm(ctx context.Context, path string, digests bool, progress func(sent, total int64)) (*Uploaded, error) {
 	name := filepath.Base(path)
 	what := "uploading " + name
-	node, err := r.client.Node(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
-	}
-	f := &form{path: path, name: alpm.SafeFileName(name), digests: node.Has(api.FeatureUploadDigest), progress: progress}
+	f := &form{path: path, name: alpm.SafeFileName(name), digests: digests, progress: progress}
 	if err := f.measure(); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

@@ -64,7 +64,7 @@ func (s *Server) node(*call, nothing) (api.Node, error) {
 		node.Features = append(node.Features, api.FeatureLogBatch)
 	}
 	if s.config.Uploads {
-		node.Features = append(node.Features, api.FeatureUploadDigest)
+		node.Features = append(node.Features, api.FeatureUploadDigest, api.FeatureUploadSets)
 	}
 	return node, nil
 }

@@ -98,6 +98,7 @@ func (s *Server) addServiceRoutes() {
 	s.add(api.PathNodeProcess, route{"GET": serveJSON(api.ScopeInspect, s.getNodeProcess)})
 	if s.config.Uploads {
 		s.add(api.PathUpload, route{"POST": {api.ScopeUpload, s.upload}})
+		s.addUploadRoutes()
 	}
 	if s.config.Search != nil {
 		s.add(api.PathSearch, route{"GET": serveJSON(api.ScopeInspect, s.search)})

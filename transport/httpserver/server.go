@@ -143,6 +143,7 @@ type Server struct {
 	key       []byte
 	sessions  *sessions
 	passwords *passwords
+	uploads   *uploadSets
 	pages     *template.Template
 	lists     map[alpm.RepositoryID]*list
 	stopping  chan struct{} // closed when Serve is about to end
@@ -162,7 +163,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(),
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
-		sessions: newSessions(), requests: &counters{all: map[answerKind]int64{}},
+		sessions: newSessions(), uploads: newUploadSets(), requests: &counters{all: map[answerKind]int64{}},
 		crossing: http.NewCrossOriginProtection(),
 	}
 	s.passwords = newPasswords()
@@ -223,7 +224,7 @@ func (s *Server) Replace(config Config) error {
 	if len(config.Auth.Key) == 0 {
 		next.key = s.key
 	}
-	next.sessions, next.passwords, next.requests = s.sessions, s.passwords, s.requests
+	next.sessions, next.passwords, next.uploads, next.requests = s.sessions, s.passwords, s.uploads, s.requests
 	next.stopping, next.started = s.stopping, s.started
 	s.replaced.Store(next)
 	return nil
@@ -270,6 +271,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if server.Shutdown(stop) != nil {
 		server.Close()
 	}
+	s.uploads.dropAll()
 	for range running {
 		<-ended
 	}

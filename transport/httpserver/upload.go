@@ -39,6 +39,7 @@ type arrival struct {
 	pkg        *alpm.Package
 	file       *hiddenFile
 	signature  []byte
+	verified   func() error      // what is wrong with the signature; nil: nobody has looked
 	digests    map[string]string // file name to SHA-256, as the client says; nil: it does not
 }
 
@@ -57,7 +58,7 @@ func (s *Server) upload(c *call) error {
 	}
 	a := &arrival{repository: repository, directory: repository.Shelf.Waiting(), who: c.who}
 	if err := os.MkdirAll(a.directory, 0o755); err != nil {
-		return fmt.Errorf("receiving an upload: %w", err)
+		return diskError(fmt.Errorf("receiving an upload: %w", err))
 	}
 	defer a.discard()
 	if err := s.receive(a, parts); err != nil {
@@ -65,13 +66,18 @@ func (s *Server) upload(c *call) error {
 		io.Copy(io.Discard, &silenceReader{r: c.Body, w: http.NewResponseController(c.w)})
 		return err
 	}
-	reply, err := s.admit(c.Context(), a)
+	replies, err := s.admit(c.Context(), a)
 	if err != nil {
 		return err
 	}
 	if a.digests == nil {
 		return c.text(http.StatusCreated)
 	}
+	return c.created(replies[0])
+}
+
+// created answers 201 with JSON.
+func (c *call) created(reply any) error {
 	text, err := json.Marshal(reply)
 	if err != nil {
 		return err
@@ -185,7 +191,7 @@ func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) e
 	}
 	file, err := newHiddenFile(a.directory)
 	if err != nil {
-		return fmt.Errorf("receiving %s: %w", fileName, err)
+		return diskError(fmt.Errorf("receiving %s: %w", fileName, err))
 	}
 	a.file = file
 	limited := &limitedReader{r: part, left: limit, unlimited: limit <= 0}
@@ -198,20 +204,26 @@ func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) e
 	case limited.err != nil:
 		return api.Errorf(api.ErrBadRequest, "reading %s: %v", fileName, limited.err)
 	case file.err != nil:
-		return fmt.Errorf("receiving %s: %w", fileName, file.err)
+		return diskError(fmt.Errorf("receiving %s: %w", fileName, file.err))
 	case err != nil:
 		return api.Errorf(api.ErrBadRequest, "%s is not a package: %v", fileName, err)
 	}
-	if err := pkg.CheckFileName(); err != nil {
+	a.pkg = pkg
+	return a.checkPackage(fileName)
+}
+
+// checkPackage compares what a package says of itself with its name and with the
+// repository.
+func (a *arrival) checkPackage(fileName string) error {
+	if err := a.pkg.CheckFileName(); err != nil {
 		return api.Errorf(api.ErrBadRequest, "%v", err)
 	}
-	if err := alpm.CheckName(pkg.Base); err != nil {
+	if err := alpm.CheckName(a.pkg.Base); err != nil {
 		return api.Errorf(api.ErrBadRequest, "%s: pkgbase: %v", fileName, err)
 	}
-	if pkg.Architecture != "any" && pkg.Architecture != a.repository.ID.Architecture {
-		return api.Errorf(api.ErrBadRequest, "%s is for %s, the repository for %s", fileName, pkg.Architecture, a.repository.ID.Architecture)
+	if architecture := a.pkg.Architecture; architecture != "any" && architecture != a.repository.ID.Architecture {
+		return api.Errorf(api.ErrBadRequest, "%s is for %s, the repository for %s", fileName, architecture, a.repository.ID.Architecture)
 	}
-	a.pkg = pkg
 	return nil
 }
 
@@ -247,8 +259,7 @@ func (a *arrival) receiveDigests(part io.Reader) error {
 	}
 	got := map[string]string{a.pkg.FileName: a.pkg.SHA256}
 	if a.signature != nil {
-		sum := sha256.Sum256(a.signature)
-		got[a.pkg.FileName+".sig"] = hex.EncodeToString(sum[:])
+		got[a.pkg.FileName+".sig"] = sumOf(a.signature)
 	}
 	for fileName, digest := range got {
 		if a.digests[fileName] != digest {
@@ -259,42 +270,83 @@ func (a *arrival) receiveDigests(part io.Reader) error {
 }
 
 // admit checks what arrived against what is there and whom we trust, and moves
-// it to where updates find it.
-func (s *Server) admit(ctx context.Context, a *arrival) (api.UploadReply, error) {
-	name := alpm.SafeFileName(a.pkg.FileName)
-	reply := api.UploadReply{File: name, Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256}
+// it to where updates find it: all of it, or nothing.
+func (s *Server) admit(ctx context.Context, arrivals ...*arrival) ([]api.UploadReply, error) {
+	var replies []api.UploadReply
+	var wanted []*arrival
+	for _, a := range arrivals {
+		left, err := s.inspect(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		if !left {
+			wanted = append(wanted, a)
+		}
+		replies = append(replies, api.UploadReply{File: a.name(), Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256})
+	}
+	for _, a := range wanted {
+		if err := a.file.file.Sync(); err != nil {
+			return nil, diskError(fmt.Errorf("storing %s: %w", a.name(), err))
+		}
+	}
+	return replies, s.placeAll(wanted)
+}
+
+// name is what the package is kept as.
+func (a *arrival) name() string { return alpm.SafeFileName(a.pkg.FileName) }
+
+// inspect checks one package; left says that it is left out, with a warning, as
+// Python clients expect it.
+func (s *Server) inspect(ctx context.Context, a *arrival) (left bool, err error) {
 	if err := s.entitled(ctx, a); err != nil {
-		return reply, err
+		return false, err
 	}
 	if err := a.verify(); err != nil {
-		return reply, err
+		return false, err
 	}
-	published, err := digestOf(a.repository.Shelf.PoolPath(a.pkg.Base, name))
-	if err != nil {
-		return reply, err
+	published, err := digestOf(a.repository.Shelf.PoolPath(a.pkg.Base, a.name()))
+	if err != nil || published == "" || published == a.pkg.SHA256 {
+		return false, err
 	}
-	if published != "" && published != a.pkg.SHA256 {
-		conflict := &api.Conflict{File: name, Stored: published, Received: a.pkg.SHA256}
-		if a.digests != nil {
-			return reply, conflict
-		}
-		return reply, s.config.Store.AddWarning(ctx, a.repository.ID, "an upload was left out: "+conflict.Error())
+	conflict := &api.Conflict{File: a.name(), Stored: published, Received: a.pkg.SHA256}
+	if a.digests != nil {
+		return false, conflict
 	}
-	if err := a.file.file.Sync(); err != nil {
-		return reply, fmt.Errorf("storing %s: %w", name, err)
-	}
+	return true, s.config.Store.AddWarning(ctx, a.repository.ID, "an upload was left out: "+conflict.Error())
+}
+
+// placeAll moves the packages to their names, unless one of them is taken.
+func (s *Server) placeAll(arrivals []*arrival) error {
 	s.placing.Lock()
 	defer s.placing.Unlock()
-	waiting := filepath.Join(a.directory, name)
-	if a.digests != nil { // a Python client may replace what is not published yet
-		switch stored, err := digestOf(waiting); {
-		case err != nil:
-			return reply, err
-		case stored != "" && stored != a.pkg.SHA256:
-			return reply, &api.Conflict{File: name, Stored: stored, Received: a.pkg.SHA256}
+	for _, a := range arrivals {
+		if a.digests == nil { // a Python client may replace what is not published yet
+			continue
+		}
+		stored, err := digestOf(filepath.Join(a.directory, a.name()))
+		if err != nil {
+			return err
+		}
+		if stored != "" && stored != a.pkg.SHA256 {
+			return &api.Conflict{File: a.name(), Stored: stored, Received: a.pkg.SHA256}
 		}
 	}
-	return reply, a.place(waiting)
+	for i, a := range arrivals {
+		if err := a.place(filepath.Join(a.directory, a.name())); err != nil {
+			for _, placed := range arrivals[:i] { // nobody else moves files here meanwhile
+				placed.withdraw()
+			}
+			return diskError(err)
+		}
+	}
+	return nil
+}
+
+// withdraw takes back a package that was placed.
+func (a *arrival) withdraw() {
+	path := filepath.Join(a.directory, a.name())
+	os.Remove(path)
+	os.Remove(path + ".sig")
 }
 
 // entitled refuses a package of a base that is not the user's, and one that a
@@ -323,13 +375,23 @@ func (a *arrival) verify() error {
 	if a.signature == nil {
 		return api.Errorf(api.ErrForbidden, "%s has no signature, and the repository accepts signed packages only", a.pkg.FileName)
 	}
-	if _, err := a.file.file.Seek(0, io.SeekStart); err != nil {
-		return err
+	if a.verified == nil { // the signature came after the package
+		if _, err := a.file.file.Seek(0, io.SeekStart); err != nil {
+			return err
+		}
+		_, err := a.repository.Keyring.Verify(a.file.file, a.signature)
+		a.verified = func() error { return err }
 	}
-	if _, err := a.repository.Keyring.Verify(a.file.file, a.signature); err != nil {
+	if err := a.verified(); err != nil {
 		return api.Errorf(api.ErrForbidden, "%s: %v", a.pkg.FileName, err)
 	}
 	return nil
+}
+
+// sumOf returns the SHA-256 of a text in hex.
+func sumOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // digestOf returns the SHA-256 of a file in hex, empty when there is none.
