@@ -84,10 +84,19 @@ func readToken(what, path string) (string, error) {
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-// Upload sends a package file and the signature beside it.
-func (m master) Upload(ctx context.Context, path string) error {
-	_, err := m.Repository.Upload(ctx, path, nil)
-	return err
+// Upload sends package files and the signatures beside them, as one set.
+func (m master) Upload(ctx context.Context, paths ...string) error {
+	set, err := m.NewUploadSet(ctx)
+	if err != nil {
+		return err
+	}
+	for _, path := range paths {
+		if _, err = set.Add(ctx, path, nil); err != nil {
+			set.Abandon(ctx)
+			return err
+		}
+	}
+	return set.Commit(ctx)
 }
 
 // Call asks the node to update, and waits for it.

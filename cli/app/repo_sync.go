@@ -64,22 +64,17 @@ func (c *repoSync) sync(ctx context.Context, env *Env, globals *Globals, s *conf
 			return err
 		}
 	}
-	sender := upload{JSON: c.JSON}
+	u := &uploading{json: c.JSON, env: env, to: to, outcome: outcome}
+	defer u.abandon(ctx)
 	for _, path := range files {
 		if there[filepath.Base(path)] {
 			continue
 		}
-		err := sender.send(ctx, env, to, path)
-		switch {
-		case ctx.Err() != nil:
+		if err := u.add(ctx, path); err != nil {
 			return err
-		case err != nil:
-			outcome.Fail(path, err)
-		default:
-			outcome.Done()
 		}
 	}
-	return nil
+	return u.commit(ctx)
 }
 
 // published returns the paths of the repository's package files.

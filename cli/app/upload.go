@@ -22,7 +22,7 @@ type upload struct {
 
 // Help has the examples.
 func (upload) Help() string {
-	return `The master is status.address. A signature goes along when FILE.sig stands beside FILE. A line is printed for each file: its name there, its size in bytes and its SHA-256; a file that the master has already, with the same bytes, is no error. The master publishes what it got when it is asked to: see ahriman report.
+	return `The master is status.address. A signature goes along when FILE.sig stands beside FILE. A line is printed for each file: its name there, its size in bytes and its SHA-256; a file that the master has already, with the same bytes, is no error. Files of the same base that follow each other are taken together, all of them or none, and what broke off goes on where it was. The master publishes what it got when it is asked to: see ahriman report.
 
 Examples: what a build made; the files of a directory; a whole worker in one line.
 
@@ -54,62 +54,152 @@ func (c *upload) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer to.Client().Close()
-	outcome := NewOutcome(env, c.JSON)
+	u := &uploading{json: c.JSON, env: env, to: to, outcome: NewOutcome(env, c.JSON)}
+	defer u.abandon(ctx)
 	for item, err := range Items(env, c.Files, "path") {
-		if err == nil {
-			err = c.send(ctx, env, to, item.Text)
-		} else if !isFailure(err) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return err
+		switch {
+		case err == nil:
+			err = u.add(ctx, item.Text)
+		case isFailure(err):
+			u.outcome.Fail(item.Text, err)
+			err = nil
 		}
 		if err != nil {
-			outcome.Fail(item.Text, err)
-			continue
+			return err
 		}
-		outcome.Done()
 	}
-	return outcome.Err()
+	if err := u.commit(ctx); err != nil {
+		return err
+	}
+	return u.outcome.Err()
+}
+
+// uploading is a run of the command: what was sent of a base, and not yet taken.
+type uploading struct {
+	json    bool
+	env     *Env
+	to      master
+	outcome *Outcome
+
+	set   *httpclient.UploadSet
+	base  string
+	lines []uploadLine
+}
+
+// add sends a file. Only what ends the command is an error: others are printed.
+func (u *uploading) add(ctx context.Context, path string) error {
+	if err := checkUpload(path); err != nil {
+		u.outcome.Fail(path, err)
+		return nil
+	}
+	// A file that says nothing is refused there, and keeps no other out.
+	info, _ := alpm.ReadInfo(path)
+	if u.base != info.Base || info.Base == "" {
+		if err := u.commit(ctx); err != nil {
+			return err
+		}
+	}
+	u.base = info.Base
+	err := u.send(ctx, path)
+	if err != nil && ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		u.fail(ctx, path, err)
+		return nil
+	}
+	if !u.set.Together() {
+		return u.commit(ctx)
+	}
+	return nil
+}
+
+// checkUpload refuses names that no package file has.
+func checkUpload(path string) error {
+	_, _, _, _, err := alpm.ParseFileName(filepath.Base(path))
+	if err == nil {
+		return nil
+	}
+	if packageFile, ok := strings.CutSuffix(path, ".sig"); ok {
+		err = Hinted(fmt.Errorf("uploading %s: a signature goes along with its package", path), "upload "+packageFile)
+	}
+	return err
+}
+
+// send uploads one file, with a bar where that takes long.
+func (u *uploading) send(ctx context.Context, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("uploading %s: %w", path, err)
+	}
+	if u.set == nil {
+		if u.set, err = u.to.NewUploadSet(ctx); err != nil {
+			return fmt.Errorf("uploading %s: %w", path, err)
+		}
+	}
+	bar := u.env.Err().Progress(filepath.Base(path), info.Size(), ui.Bytes)
+	defer bar.Done()
+	var shown int64
+	done, err := u.set.Add(ctx, path, func(sent, _ int64) {
+		sent = min(sent, info.Size()) // the rest is what surrounds the file
+		bar.Add(sent - shown)
+		shown = sent
+	})
+	if err == nil {
+		u.lines = append(u.lines, uploadLine{Path: path, Name: done.Name, Size: done.Size, SHA256: done.SHA256, Signed: done.Signed})
+	}
+	return err
+}
+
+// commit has what was sent taken, and prints its lines.
+func (u *uploading) commit(ctx context.Context) error {
+	if u.set == nil || len(u.lines) == 0 {
+		return nil
+	}
+	lines := u.lines
+	if err := u.set.Commit(ctx); err != nil {
+		u.lines = nil
+		for _, line := range lines {
+			u.outcome.Fail(line.Path, err)
+		}
+		return ctx.Err()
+	}
+	u.lines = nil
+	for _, line := range lines {
+		u.outcome.Done()
+		if err := u.print(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *uploading) print(line uploadLine) error {
+	if u.json {
+		return u.env.Out().JSON(line)
+	}
+	return u.env.Out().Println(line.Name, line.Size, line.SHA256)
+}
+
+// fail says that a file, and with it the others of its base, were not taken.
+func (u *uploading) fail(ctx context.Context, path string, err error) {
+	u.abandon(ctx)
+	for _, line := range u.lines {
+		u.outcome.Fail(line.Path, fmt.Errorf("%s is left out with %s", line.Path, path))
+	}
+	u.lines = nil
+	u.outcome.Fail(path, err)
+}
+
+func (u *uploading) abandon(ctx context.Context) {
+	if u.set != nil {
+		u.set.Abandon(ctx)
+	}
 }
 
 func isFailure(err error) bool {
 	var failure *ItemFailure
 	return asFailure(err, &failure)
-}
-
-// send uploads one file, with a bar where that takes long, and prints its line.
-func (c *upload) send(ctx context.Context, env *Env, to master, path string) error {
-	if _, _, _, _, err := alpm.ParseFileName(filepath.Base(path)); err != nil {
-		if packageFile, ok := strings.CutSuffix(path, ".sig"); ok {
-			err = Hinted(fmt.Errorf("uploading %s: a signature goes along with its package", path), "upload "+packageFile)
-		}
-		return err
-	}
-	done, err := sendWithBar(ctx, env, to, path)
-	if err != nil {
-		return err
-	}
-	line := uploadLine{Path: path, Name: done.Name, Size: done.Size, SHA256: done.SHA256, Signed: done.Signed}
-	if c.JSON {
-		return env.Out().JSON(line)
-	}
-	return env.Out().Println(line.Name, line.Size, line.SHA256)
-}
-
-func sendWithBar(ctx context.Context, env *Env, to master, path string) (*httpclient.Uploaded, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("uploading %s: %w", path, err)
-	}
-	bar := env.Err().Progress(filepath.Base(path), info.Size(), ui.Bytes)
-	defer bar.Done()
-	var shown int64
-	return to.Repository.Upload(ctx, path, func(sent, _ int64) {
-		sent = min(sent, info.Size()) // the rest is what surrounds the file
-		bar.Add(sent - shown)
-		shown = sent
-	})
 }
 
 // remoteService returns the remote-service target that is configured first, nil

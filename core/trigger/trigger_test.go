@@ -49,10 +49,12 @@ type master struct {
 	answer trigger.Answer
 }
 
-func (m *master) Upload(_ context.Context, path string) error {
-	m.did = append(m.did, "upload "+filepath.Base(path))
-	if filepath.Base(path) == m.refuse {
-		return fmt.Errorf("uploading %s: refused", m.refuse)
+func (m *master) Upload(_ context.Context, paths ...string) error {
+	for _, path := range paths {
+		m.did = append(m.did, "upload "+filepath.Base(path))
+		if filepath.Base(path) == m.refuse {
+			return fmt.Errorf("uploading %s: refused", m.refuse)
+		}
 	}
 	return nil
 }

@@ -9,10 +9,11 @@ import (
 	"ahriman/core/config"
 )
 
-// Uploader sends a package file, and the signature beside it, somewhere. A file
+// Uploader sends the package files of a base, and the signatures beside them,
+// somewhere, which takes all of them or none where it can. A file
 // that is there already with the same bytes is no error.
 type Uploader interface {
-	Upload(ctx context.Context, path string) error
+	Upload(ctx context.Context, paths ...string) error
 }
 
 // NewUploader makes the uploader of a target. Types that do not exist here are
@@ -48,7 +49,7 @@ func newUpload(options Options) (trigger, error) {
 	}
 	return trigger{onResult: func(ctx context.Context, result Result) error {
 		for _, uploader := range uploaders {
-			if err := uploadAll(ctx, uploader, result.Files(), options); err != nil {
+			if err := uploadAll(ctx, uploader, result.Built, options); err != nil {
 				return err
 			}
 		}
@@ -56,19 +57,21 @@ func newUpload(options Options) (trigger, error) {
 	}}, errors.Join(errs...)
 }
 
-// uploadAll goes on after a file that is refused: the others may be what the
+// uploadAll goes on after a base that is refused: the others may be what the
 // next level waits for.
-func uploadAll(ctx context.Context, uploader Uploader, files []string, options Options) error {
+func uploadAll(ctx context.Context, uploader Uploader, built []Built, options Options) error {
 	var errs []error
-	for _, file := range files {
+	for _, b := range built {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(append(errs, err)...)
 		}
-		if err := uploader.Upload(ctx, file); err != nil {
+		if err := uploader.Upload(ctx, b.Files...); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		options.Messages.Info("uploaded", "file", filepath.Base(file))
+		for _, file := range b.Files {
+			options.Messages.Info("uploaded", "file", filepath.Base(file))
+		}
 	}
 	return errors.Join(errs...)
 }

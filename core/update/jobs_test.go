@@ -132,8 +132,10 @@ func TestRequestJob(t *testing.T) {
 // uploads notes what is uploaded.
 type uploads struct{ files []string }
 
-func (u *uploads) Upload(_ context.Context, path string) error {
-	u.files = append(u.files, filepath.Base(path))
+func (u *uploads) Upload(_ context.Context, paths ...string) error {
+	for _, path := range paths {
+		u.files = append(u.files, filepath.Base(path))
+	}
 	return nil
 }
 

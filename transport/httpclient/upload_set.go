@@ -50,11 +50,15 @@ func (r *Repository) NewUploadSet(ctx context.Context) (*UploadSet, error) {
 	return &UploadSet{repository: r, node: node, id: uuid.NewString()}, nil
 }
 
+// Together reports whether the node takes the files together; otherwise what was
+// added is there.
+func (s *UploadSet) Together() bool { return s.node.Has(api.FeatureUploadSets) }
+
 // Add sends a package file, and the signature beside it, see Upload. A connection
 // that breaks off is made anew as long as some bytes come through, and what the
 // node has got is not sent again.
 func (s *UploadSet) Add(ctx context.Context, path string, progress func(sent, total int64)) (*Uploaded, error) {
-	if !s.node.Has(api.FeatureUploadSets) {
+	if !s.Together() {
 		return s.repository.uploadForm(ctx, path, s.node.Has(api.FeatureUploadDigest), progress)
 	}
 	done, err := s.send(ctx, path, progress)
