@@ -27,13 +27,18 @@ func openScratch(base string, who identity) (string, *os.File, error) {
 		return "", nil, err
 	}
 	sweep(base, who)
-	dir, err := os.MkdirTemp(base, scratchPrefix)
+	// It gets its name once it is locked: others may remove what is not.
+	young, err := os.MkdirTemp(base, "."+scratchPrefix)
 	if err != nil {
 		return "", nil, fmt.Errorf("creating scratch directory: %w", err)
 	}
-	lock, err := os.Open(dir)
+	dir := filepath.Join(base, filepath.Base(young)[1:])
+	lock, err := os.Open(young)
 	if err == nil {
 		err = unix.Flock(int(lock.Fd()), unix.LOCK_SH)
+	}
+	if err == nil {
+		err = os.Rename(young, dir)
 	}
 	// Others need to pass, as the build's user does, but not to look.
 	if err == nil {
@@ -83,11 +88,17 @@ func sweep(base string, who identity) {
 	if err != nil {
 		return
 	}
-	for _, dir := range old {
+	young, err := filepath.Glob(filepath.Join(base, "."+scratchPrefix+"*"))
+	if err != nil {
+		return
+	}
+	for _, dir := range append(old, young...) {
 		info, err := os.Lstat(dir)
+		if err != nil || !info.IsDir() || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+			continue
+		}
 		// A young one may not be locked yet.
-		if err != nil || !info.IsDir() || time.Since(info.ModTime()) < time.Minute ||
-			int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() {
+		if filepath.Base(dir)[0] == '.' && time.Since(info.ModTime()) < time.Minute {
 			continue
 		}
 		lock, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_NOFOLLOW, 0)

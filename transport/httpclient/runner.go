@@ -123,26 +123,39 @@ func openScratch(base string) (string, *os.File, error) {
 	if err := os.MkdirAll(base, 0o755); err != nil {
 		return "", nil, err
 	}
-	old, err := filepath.Glob(filepath.Join(base, scratchPrefix+"*"))
+	for _, pattern := range []string{scratchPrefix + "*", "." + scratchPrefix + "*"} {
+		old, err := filepath.Glob(filepath.Join(base, pattern))
+		if err != nil {
+			return "", nil, err
+		}
+		for _, dir := range old {
+			removeDead(dir)
+		}
+	}
+	// It gets its name once it is locked: others may remove what is not.
+	young, err := os.MkdirTemp(base, "."+scratchPrefix)
 	if err != nil {
 		return "", nil, err
 	}
-	for _, dir := range old {
-		info, err := os.Lstat(dir)
-		if err != nil || time.Since(info.ModTime()) < time.Minute { // it may not be locked yet
-			continue
-		}
-		if lock, err := lockDirectory(dir); err == nil {
-			os.RemoveAll(dir)
-			lock.Close()
-		}
-	}
-	dir, err := os.MkdirTemp(base, scratchPrefix)
+	lock, err := lockDirectory(young)
 	if err != nil {
 		return "", nil, err
 	}
-	lock, err := lockDirectory(dir)
-	return dir, lock, err
+	dir := filepath.Join(base, filepath.Base(young)[1:])
+	return dir, lock, os.Rename(young, dir)
+}
+
+// removeDead removes a Runner's directory when its process is gone. A young one
+// may not be locked yet.
+func removeDead(dir string) {
+	info, err := os.Lstat(dir)
+	if err != nil || filepath.Base(dir)[0] == '.' && time.Since(info.ModTime()) < time.Minute {
+		return
+	}
+	if lock, err := lockDirectory(dir); err == nil {
+		os.RemoveAll(dir)
+		lock.Close()
+	}
 }
 
 func lockDirectory(dir string) (*os.File, error) {

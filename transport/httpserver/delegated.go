@@ -255,7 +255,10 @@ func (d *delegated) unpack() error {
 // describe lists the result's files with their digests.
 func (d *delegated) describe(result *build.Result) ([]api.Object, error) {
 	d.mu.Lock()
-	d.leftovers = append(append(d.leftovers, result.Files...), result.Log)
+	d.leftovers = append(d.leftovers, result.Files...)
+	if result.Log != "" {
+		d.leftovers = append(d.leftovers, result.Log)
+	}
 	d.mu.Unlock()
 	var files []api.Object
 	for _, path := range result.Files {

@@ -157,15 +157,15 @@ func (s *suite) startTwice(t *testing.T) {
 	}
 }
 
-// waiting returns the body of a package() that prints "ready" and then never
+// Waiting returns the body of a package() that prints "ready" and then never
 // ends, and the text that finds its processes, one of them in a session of its own.
-func waiting() (body, mark string) {
+func Waiting() (body, mark string) {
 	mark = fmt.Sprintf("%d.%d", 86400+serial.Add(1), os.Getpid())
 	return fmt.Sprintf("setsid sleep %s &\n( setsid sh -c 'trap \"\" TERM HUP INT; sleep %s; :' & )\necho ready\nsleep %s", mark, mark, mark), mark
 }
 
-// processes lists the processes whose command line holds mark.
-func processes(t *testing.T, mark string) []string {
+// Processes lists the processes whose command line holds mark.
+func Processes(t *testing.T, mark string) []string {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
 	if err != nil {
@@ -181,9 +181,9 @@ func processes(t *testing.T, mark string) []string {
 	return found
 }
 
-// follow attaches in the background and waits until the log holds text; the
+// Follow attaches in the background and waits until the log holds text; the
 // function it returns waits for the end.
-func follow(t *testing.T, runner build.Runner, id, text string) func() (*build.Result, error) {
+func Follow(t *testing.T, runner build.Runner, id, text string) func() (*build.Result, error) {
 	t.Helper()
 	reader, writer := io.Pipe()
 	type outcome struct {
@@ -231,13 +231,13 @@ func follow(t *testing.T, runner build.Runner, id, text string) func() (*build.R
 
 func (s *suite) attachStreams(t *testing.T) {
 	runner := s.open(t)
-	body, _ := waiting()
+	body, _ := Waiting()
 	job := s.job(t, "streams", "echo first\n"+body)
 	if err := runner.Start(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	one := follow(t, runner, job.ID, "ready")
-	two := follow(t, runner, job.ID, "first") // late, and yet from the beginning
+	one := Follow(t, runner, job.ID, "ready")
+	two := Follow(t, runner, job.ID, "first") // late, and yet from the beginning
 	if err := runner.Cancel(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -246,18 +246,18 @@ func (s *suite) attachStreams(t *testing.T) {
 			t.Errorf("Attach: got %v, want %v", err, build.ErrCancelled)
 		}
 	}
-	follow(t, runner, job.ID, "ready") // after the end
+	Follow(t, runner, job.ID, "ready") // after the end
 }
 
 func (s *suite) attachContext(t *testing.T) {
 	runner := s.open(t)
-	body, _ := waiting()
+	body, _ := Waiting()
 	job := s.job(t, "leaves", body)
 	if err := runner.Start(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	wait := follow(t, runner, job.ID, "ready")
+	wait := Follow(t, runner, job.ID, "ready")
 	left := make(chan error, 1)
 	go func() {
 		_, err := runner.Attach(ctx, job.ID, io.Discard)
@@ -289,19 +289,19 @@ func (s *suite) failure(t *testing.T) {
 
 func (s *suite) cancel(t *testing.T) {
 	runner := s.open(t)
-	body, mark := waiting()
+	body, mark := Waiting()
 	job := s.job(t, "cancelled", body)
 	if err := runner.Start(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	wait := follow(t, runner, job.ID, "ready")
-	if len(processes(t, mark)) == 0 {
+	wait := Follow(t, runner, job.ID, "ready")
+	if len(Processes(t, mark)) == 0 {
 		t.Fatal("the build's processes are not to be seen in /proc")
 	}
 	if err := runner.Cancel(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
 	}
-	if left := processes(t, mark); len(left) > 0 {
+	if left := Processes(t, mark); len(left) > 0 {
 		t.Errorf("left after Cancel: %s", left)
 	}
 	if _, err := wait(); !errors.Is(err, build.ErrCancelled) {
@@ -346,7 +346,7 @@ func (s *suite) apart(t *testing.T) {
 
 func (s *suite) leaseEnds(t *testing.T) {
 	runner := s.open(t)
-	body, mark := waiting()
+	body, mark := Waiting()
 	job := s.job(t, "forgotten", body)
 	job.Lease = 300 * time.Millisecond
 	if err := runner.Start(t.Context(), job); err != nil {
@@ -362,7 +362,7 @@ func (s *suite) leaseEnds(t *testing.T) {
 	if !errors.Is(err, build.ErrLost) || errors.As(err, &failure) {
 		t.Errorf("Attach: got %v, want %v", err, build.ErrLost)
 	}
-	if left := processes(t, mark); len(left) > 0 {
+	if left := Processes(t, mark); len(left) > 0 {
 		t.Errorf("left after the lease: %s", left)
 	}
 }
