@@ -179,10 +179,10 @@ func (b *Builds) routes() map[string]route {
 			"PUT":    serveJSON(api.ScopeBuild, b.putBuild),
 			"DELETE": serveJSON(api.ScopeBuild, b.deleteBuild),
 		},
-		api.PathBuildLog:  {"GET": {api.ScopeBuild, b.getBuildLog}},
-		api.PathBuildFile: {"GET": {api.ScopeBuild, b.getBuildFile}},
+		api.PathBuildLog:  {"GET": serve(api.ScopeBuild, b.getBuildLog)},
+		api.PathBuildFile: {"GET": serve(api.ScopeBuild, b.getBuildFile)},
 		api.PathObject: {
-			"GET": {api.ScopeBuild, b.headObject},
+			"GET": serve(api.ScopeBuild, b.headObject),
 			"PUT": serveJSON(api.ScopeBuild, b.putObject),
 		},
 	}

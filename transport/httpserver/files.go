@@ -15,7 +15,7 @@ func (s *Server) addFileRoutes() {
 		}
 		prefix := "/repo/" + r.ID.String() + "/"
 		files := http.StripPrefix(prefix, r.Files)
-		s.add(prefix, route{http.MethodGet: {api.ScopeRead, func(c *call) error {
+		s.add(prefix, route{http.MethodGet: {scope: api.ScopeRead, run: func(c *call) error {
 			files.ServeHTTP(c.w, c.Request)
 			return nil
 		}}})

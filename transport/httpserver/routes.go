@@ -10,20 +10,21 @@ import (
 // addRoutes fills the mux: each path once, with what its methods do. Paths of
 // parts that the configuration leaves out do not exist.
 func (s *Server) addRoutes() {
-	s.add("/{$}", route{"GET": {api.ScopePublic, s.page}})
+	s.add("/{$}", route{"GET": serve(api.ScopePublic, s.page)})
+	s.add(pathDocs, route{"GET": serveJSON(api.ScopePublic, s.docs)})
 	s.add(api.PathHealth, route{"GET": serveJSON(api.ScopePublic, health)})
-	s.add(api.PathLogin, route{"POST": {api.ScopePublic, s.login}})
-	s.add(api.PathLogout, route{"POST": {api.ScopePublic, s.logout}})
+	s.add(api.PathLogin, route{"POST": serve(api.ScopePublic, s.login)})
+	s.add(api.PathLogout, route{"POST": serve(api.ScopePublic, s.logout)})
 	s.add(api.PathInfo, route{"GET": serveJSON(api.ScopePublic, s.info)})
 	s.add(api.PathInfoV2, route{"GET": serveJSON(api.ScopePublic, s.infoV2)})
 	s.add(api.PathNode, route{"GET": serveJSON(api.ScopePublic, s.node)})
-	s.add(api.PathMetrics, route{"GET": {api.ScopePublic, s.metrics}})
+	s.add(api.PathMetrics, route{"GET": serve(api.ScopePublic, s.metrics)})
 	s.add(api.PathRepositories, route{"GET": serveJSON(api.ScopeRead, s.repositories)})
 	s.add(api.PathEvents, route{
 		"GET":  serveJSON(api.ScopeManage, inRepository(s, s.getEvents)),
 		"POST": serveJSON(api.ScopeReport, inRepository(s, s.postEvent)),
 	})
-	s.add(api.PathEventStream, route{"GET": {api.ScopeRead, s.eventStream}})
+	s.add(api.PathEventStream, route{"GET": serve(api.ScopeRead, s.eventStream)})
 	s.add(api.PathDistributed, route{
 		"GET":    serveJSON(api.ScopeManage, s.getWorkers),
 		"POST":   serveJSON(api.ScopeRegister, s.postWorker),
@@ -44,6 +45,7 @@ func (s *Server) addRoutes() {
 }
 
 func (s *Server) add(path string, r route) {
+	s.routes[path] = r
 	s.mux.Handle(path, s.handler(func(c *call) error { return s.dispatch(c, r) }))
 }
 
@@ -53,8 +55,8 @@ func (s *Server) addStatusRoutes() {
 		"GET":  serveJSON(api.ScopeRead, inRepository(s, s.getStatus)),
 		"POST": serveJSON(api.ScopeReport, inRepository(s, s.postStatus)),
 	})
-	s.add(pathPackagePage, route{"GET": {api.ScopePublic, s.packagePage}})
-	packages := route{"GET": serveDocument(api.ScopeRead, s.getPackages)}
+	s.add(pathPackagePage, route{"GET": serve(api.ScopePublic, s.packagePage)})
+	packages := route{"GET": serveDocument[[]api.PackageEntry](api.ScopeRead, s.getPackages)}
 	if s.config.Refresh != nil {
 		packages["POST"] = serveJSON(api.ScopeManage, inRepository(s, s.refresh))
 	}
@@ -97,7 +99,7 @@ func (s *Server) addServiceRoutes() {
 	s.add(api.PathProcess, route{"GET": serveJSON(api.ScopeInspect, s.getProcess)})
 	s.add(api.PathNodeProcess, route{"GET": serveJSON(api.ScopeInspect, s.getNodeProcess)})
 	if s.config.Uploads {
-		s.add(api.PathUpload, route{"POST": {api.ScopeUpload, s.upload}})
+		s.add(api.PathUpload, route{"POST": serve(api.ScopeUpload, s.upload)})
 		s.addUploadRoutes()
 	}
 	if s.config.Search != nil {

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,6 +37,8 @@ type call struct {
 type endpoint struct {
 	scope api.Scope
 	run   func(*call) error
+	// What it takes and gives, for the description of the API; nil: not JSON.
+	in, out reflect.Type
 }
 
 // route is a path: what its methods do.
@@ -55,11 +58,14 @@ func (r route) allow() string {
 // nothing is the body of a request or answer that has none.
 type nothing struct{}
 
+// serve makes an endpoint of a function that reads and answers by itself.
+func serve(scope api.Scope, run func(*call) error) endpoint { return endpoint{scope: scope, run: run} }
+
 // serveJSON makes an endpoint of a function: it decodes and validates the body
 // (unless In is nothing), calls, and encodes the answer with its Etag, or
 // answers 204 (when Out is nothing).
 func serveJSON[In, Out any](scope api.Scope, f func(*call, In) (Out, error)) endpoint {
-	return endpoint{scope, func(c *call) error {
+	return endpoint{in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](), scope: scope, run: func(c *call) error {
 		var in In
 		if _, none := any(in).(nothing); !none {
 			if err := c.decode(&in); err != nil {
@@ -82,9 +88,9 @@ func serveJSON[In, Out any](scope api.Scope, f func(*call, In) (Out, error)) end
 	}}
 }
 
-// serveDocument is serveJSON for an answer that is encoded already.
-func serveDocument(scope api.Scope, f func(*call) (document, error)) endpoint {
-	return endpoint{scope, func(c *call) error {
+// serveDocument is serveJSON for an answer, an Out, that is encoded already.
+func serveDocument[Out any](scope api.Scope, f func(*call) (document, error)) endpoint {
+	return endpoint{out: reflect.TypeFor[Out](), scope: scope, run: func(c *call) error {
 		d, err := f(c)
 		if err != nil {
 			return err

@@ -145,6 +145,7 @@ type Server struct {
 	passwords *passwords
 	uploads   *uploadSets
 	pages     *template.Template
+	routes    map[string]route
 	lists     map[alpm.RepositoryID]*list
 	stopping  chan struct{} // closed when Serve is about to end
 	started   time.Time
@@ -161,7 +162,7 @@ func New(config Config) (*Server, error) {
 	}
 	config = config.withDefaults()
 	s := &Server{
-		config: config, key: config.Auth.Key, mux: http.NewServeMux(),
+		config: config, key: config.Auth.Key, mux: http.NewServeMux(), routes: map[string]route{},
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
 		sessions: newSessions(), uploads: newUploadSets(), requests: &counters{all: map[answerKind]int64{}},
 		crossing: http.NewCrossOriginProtection(),

@@ -18,12 +18,12 @@ import (
 // addUploadRoutes adds uploads in pieces.
 func (s *Server) addUploadRoutes() {
 	s.add(api.PathUploadFile, route{
-		http.MethodGet: {api.ScopeUpload, s.getUploadFile},
-		http.MethodPut: {api.ScopeUpload, s.putUploadFile},
+		http.MethodGet: serve(api.ScopeUpload, s.getUploadFile),
+		http.MethodPut: serve(api.ScopeUpload, s.putUploadFile),
 	})
 	s.add(api.PathUploadSet, route{
-		http.MethodPost:   {api.ScopeUpload, s.postUploadSet},
-		http.MethodDelete: {api.ScopeUpload, s.deleteUploadSet},
+		http.MethodPost:   serve(api.ScopeUpload, s.postUploadSet),
+		http.MethodDelete: serve(api.ScopeUpload, s.deleteUploadSet),
 	})
 }
 
