@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 //	setenvfile NAME PATH     set a variable to a file's content, less its last newline
 //	unprivileged command …   run a command as nobody when the test runs as root
 //	replace FILE OLD NEW     replace text in a file, environment variables expanded
+//	likepython CAPTURE …     compare requests with those of a Python node
 //
 // and the condition [root].
 func TestScript(t *testing.T) {
@@ -46,6 +47,7 @@ func TestScript(t *testing.T) {
 			"setenvfile":   setEnvFile,
 			"unprivileged": unprivileged,
 			"replace":      replace,
+			"likepython":   likePython,
 		},
 	})
 }
@@ -72,6 +74,11 @@ func setup(env *testscript.Env) error {
 	env.Setenv("XDG_RUNTIME_DIR", env.Getenv("TMPDIR"))
 	env.Setenv("AHRIMAN_CONFIGURATION", filepath.Join(env.WorkDir, "ahriman.ini"))
 	env.Setenv("GIT_CONFIG_NOSYSTEM", "1")
+	captures, err := filepath.Abs("../../transport/httpserver/testdata")
+	if err != nil {
+		return err
+	}
+	env.Setenv("CAPTURES", captures)
 	env.Setenv("NO_COLOR", "1")
 	env.Setenv("LC_ALL", "C.UTF-8")
 	env.Setenv("TZ", "UTC")

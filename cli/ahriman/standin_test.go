@@ -7,22 +7,28 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"slices"
 	"strings"
 
 	"ahriman/transport/httpclient/clienttest"
+
+	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // standin serves as a master until it is killed:
 //
-//	standin [-python] [-user NAME:PASSWORD] [-process JSON] -dir DIR -addr-file FILE
+//	standin [-python] [-user NAME:PASSWORD] [-process JSON] [-requests FILE] -dir DIR -addr-file FILE
 //
-// It stores uploads in DIR, knows nothing else, and writes its address to FILE.
+// It stores uploads in DIR, knows nothing else, and writes its address to FILE;
+// and to the FILE of -requests, when it is interrupted, what it was asked.
 func standin() {
 	python := flag.Bool("python", false, "be a Python node")
 	user := flag.String("user", "", "want a log-in")
 	process := flag.String("process", "{}", "what processes end as, api.Process")
 	dir := flag.String("dir", "", "for uploads")
 	addrFile := flag.String("addr-file", "", "")
+	requests := flag.String("requests", "", "where to write what was asked")
 	flag.Parse()
 
 	node := &clienttest.Node{PythonNode: clienttest.PythonNode{Directory: *dir, Polls: 1}}
@@ -35,6 +41,9 @@ func standin() {
 	if *python {
 		handler = &node.PythonNode
 	}
+	if *requests != "" {
+		go writeAtTheEnd(node, *requests)
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
@@ -43,4 +52,49 @@ func standin() {
 		log.Fatal(err)
 	}
 	log.Fatal(http.Serve(listener, handler))
+}
+
+// writeAtTheEnd waits for the interrupt, and ends the program.
+func writeAtTheEnd(node *clienttest.Node, path string) {
+	interrupt := make(chan os.Signal, 1)
+	signal.Notify(interrupt, os.Interrupt)
+	<-interrupt
+	text, err := json.Marshal(node.Requests())
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+	os.Exit(0)
+}
+
+// likePython compares what a node was asked, as a stand-in wrote it, with what
+// the node of a capture was: see clienttest.Unlike. The rest are requests,
+// method and the beginning of a path, that must be there in this order.
+func likePython(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: likepython CAPTURE LABEL REQUESTS [METHOD PATH…]")
+	}
+	capture, err := os.ReadFile(args[0])
+	ts.Check(err)
+	python, err := clienttest.ReadCapture(capture, args[1])
+	ts.Check(err)
+	var ours []clienttest.Request
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[2])), &ours))
+	if unlike := clienttest.Unlike(python, ours); len(unlike) > 0 {
+		ts.Fatalf("a Python node says nothing like this:\n%s", strings.Join(unlike, "\n"))
+	}
+	rest := ours
+	for _, wanted := range args[3:] {
+		i := slices.IndexFunc(rest, func(r clienttest.Request) bool { return strings.HasPrefix(r.Method+" "+r.Path, wanted) })
+		if i < 0 {
+			var all []string
+			for _, r := range ours {
+				all = append(all, r.Method+" "+r.Path)
+			}
+			ts.Fatalf("no %s where it should be among\n%s", wanted, strings.Join(all, "\n"))
+		}
+		rest = rest[i+1:]
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"ahriman/core/config"
+	"ahriman/core/source"
 	"ahriman/core/trigger"
 	"ahriman/transport/api"
 	"ahriman/transport/httpclient"
@@ -122,6 +123,16 @@ func (m master) Call(ctx context.Context, call trigger.Call, wait time.Duration)
 		answer.Failed = append(answer.Failed, trigger.Failure(failure))
 	}
 	return answer, nil
+}
+
+// Patches returns what the node keeps for a base; one that keeps no packages,
+// as with web.service_only, has none.
+func (m master) Patches(ctx context.Context, base string) ([]source.Patch, error) {
+	patches, err := m.Client().Patches(ctx, base)
+	if errors.Is(err, api.ErrNotFound) {
+		return nil, nil
+	}
+	return patches, err
 }
 
 // has returns the names of the package files that the node lists as published.

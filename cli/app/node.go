@@ -147,6 +147,7 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 	}
 	if n.master != nil {
 		c.Observers = append(c.Observers, n.master.Observer(c.Process))
+		c.Patches = n.master.Patches
 	}
 	if n.settings.Sign.Packages() {
 		keys := &signingKeys{env: n.env, globals: n.globals, settings: n.settings, users: n.store}

@@ -2,6 +2,7 @@ package update_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"testing"
 
@@ -96,5 +97,32 @@ func TestJobsSayWhereTheyComeFrom(t *testing.T) {
 		if fetchable := job.Fetchable() == nil; fetchable != (job.Base == "app") {
 			t.Errorf("%s: %v", job.Base, job.Fetchable())
 		}
+	}
+}
+
+// What a master keeps for a base is done to it, in the place of what is kept here.
+func TestPatchesOfTheMaster(t *testing.T) {
+	f := newFixture(t)
+	f.want("a", pkgbuildOf("a", "1"))
+	key, other := "pkgver", "pkgrel"
+	for _, own := range []source.Patch{{Key: &key, Value: "2"}, {Key: &other, Value: "3"}} {
+		if err := f.store.SetPatch(t.Context(), "a", own); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.config.Patches = func(_ context.Context, base string) ([]source.Patch, error) {
+		if base != "a" {
+			return nil, errors.New("the master does not answer")
+		}
+		return []source.Patch{{Key: &key, Value: "4"}}, nil
+	}
+	if _, _, err := f.run(); err != nil {
+		t.Error(err)
+	}
+	f.expect("published", f.published(), []string{"a 4-3"})
+	f.want("b", pkgbuildOf("b", "1"))
+	outcome, _, err := f.run()
+	if err == nil || len(outcome.Failed) != 1 || outcome.Failed[0].Reason != "the master does not answer" {
+		t.Errorf("without its patches: %+v, %v", outcome, err)
 	}
 }

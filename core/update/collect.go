@@ -257,7 +257,7 @@ func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patch
 	if err != nil {
 		return nil, err
 	}
-	stored, err := r.Store.Patches(ctx, p.Base)
+	stored, err := r.patches(ctx, p.Base)
 	if err != nil {
 		return nil, err
 	}
@@ -277,6 +277,28 @@ func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patch
 	d := &due{dir: dir, commit: commit, patches: patches, pkg: source.FromSrcinfo(info, r.architecture(), p.Origin), relation: relationsOf(info, r.architecture())}
 	d.pkg.Packager = p.Packager
 	return d, nil
+}
+
+// patches returns the patches that are kept for a base, the store's first.
+func (r *run) patches(ctx context.Context, base string) ([]source.Patch, error) {
+	stored, err := r.Store.Patches(ctx, base)
+	if err != nil || r.Patches == nil {
+		return stored, err
+	}
+	masters, err := r.Patches(ctx, base)
+	if err != nil {
+		return nil, err
+	}
+	name := func(p source.Patch) string {
+		if p.Key == nil {
+			return "" // the diff, of which there is one
+		}
+		return *p.Key
+	}
+	stored = slices.DeleteFunc(stored, func(own source.Patch) bool {
+		return slices.ContainsFunc(masters, func(p source.Patch) bool { return name(p) == name(own) })
+	})
+	return slices.Concat(stored, masters), nil
 }
 
 // read reads a PKGBUILD: one that must be run for that is run in the sandbox,

@@ -57,6 +57,9 @@ type Config struct {
 	// BuildFlags are the builder's flags, as far as they decide how a package
 	// comes out: part of a build's input digest.
 	BuildFlags []string
+	// Patches are those that a master keeps for a base; they go before the store's
+	// of the same name. Nil: there is no master.
+	Patches func(ctx context.Context, base string) ([]source.Patch, error)
 	// CacheDir is cache/ below the root: local packages, one directory a base.
 	CacheDir string
 	// ScratchDir is where sources are laid out before they are built.

@@ -6,6 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"ahriman/transport/api"
+	"ahriman/transport/httpserver"
 )
 
 // TestReplayFleets is a master that delegates to Python workers it was told of,
@@ -40,6 +43,36 @@ func TestReplayFleets(t *testing.T) {
 					if want == e.status && fmt.Sprintf("%T", g) != fmt.Sprintf("%T", w) {
 						t.Errorf("#%d %s: a %T, want a %T", e.number, e.target, g, w)
 					}
+				}
+			}
+		})
+	}
+}
+
+// TestReplayWorkersSide is what a Python master asks of its workers, and of a
+// worker that shows nothing but services: the answers are those captured.
+func TestReplayWorkersSide(t *testing.T) {
+	for _, file := range []string{"mode2-workers.txt", "mode3-discovery.txt"} {
+		t.Run(file, func(t *testing.T) {
+			r := start(t, func(c *httpserver.Config) { c.ServiceOnly = true }).replay()
+			asked := 0
+			for _, e := range readCapture(t, "testdata/"+file) {
+				if strings.HasPrefix(e.label, "master-to-worker") {
+					r.check(e, r.send(e), e.status)
+					asked++
+				}
+			}
+			if asked < 6 {
+				t.Errorf("%d requests", asked)
+			}
+			jobs, err := r.db.Jobs(t.Context(), -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, job := range jobs {
+				var add api.AddRequest
+				if err := json.Unmarshal(job.Arguments, &add); err != nil || job.Kind != httpserver.JobAdd || len(add.Packages) == 0 || add.Increment || !add.Refresh {
+					t.Errorf("job %s %s, %v", job.Kind, job.Arguments, err)
 				}
 			}
 		})

@@ -19,6 +19,7 @@ import (
 // exchange is one request of a capture and what a Python node answered.
 type exchange struct {
 	number  int
+	label   string // who asks whom
 	method  string
 	target  string
 	header  [][2]string
@@ -45,11 +46,12 @@ func readCapture(t *testing.T, path string) []*exchange {
 		number, isHead := strings.CutPrefix(line, "=== #")
 		switch {
 		case isHead:
-			n, err := strconv.Atoi(strings.Fields(number)[0])
+			words := strings.Fields(number)
+			n, err := strconv.Atoi(words[0])
 			if err != nil {
 				t.Fatal(err)
 			}
-			e = &exchange{number: n, answer: http.Header{}}
+			e = &exchange{number: n, label: words[2], answer: http.Header{}}
 			all = append(all, e)
 		case strings.HasPrefix(line, "> "):
 			e.sent(line[2:])
