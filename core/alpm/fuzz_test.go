@@ -193,6 +193,18 @@ func FuzzDesc(f *testing.F) {
 }
 
 // FuzzTarScanner compares our reading of tar with archive/tar's.
+// hasGNUPrefix says whether a header of GNU's format has something where that of
+// POSIX has a prefix: archive/tar may take it for one; libarchive, and with it
+// pacman, does not.
+func hasGNUPrefix(data []byte) bool {
+	for ; len(data) >= 512; data = data[512:] {
+		if string(data[257:265]) == "ustar  \x00" && bytes.Trim(data[345:500], "\x00") != nil {
+			return true
+		}
+	}
+	return false
+}
+
 func FuzzTarScanner(f *testing.F) {
 	f.Add(tarBytes(f, tarEntry{name: "a/"}, tarEntry{name: "a/desc", content: "x"}, tarEntry{name: "é" + strings.Repeat("long/", 60), content: ""}, tarEntry{name: "l", link: "x"},
 		tarEntry{name: strings.Repeat("p/", 60) + "desc", content: strings.Repeat("y", 700)}, tarEntry{name: strings.Repeat("q", 120), content: "z"}))
@@ -213,7 +225,7 @@ func FuzzTarScanner(f *testing.F) {
 		ours, err := scanTar(data)
 		mustBeFormat(t, malformed(err))
 		theirs, theirErr := readTar(data)
-		if err != nil || theirErr != nil {
+		if err != nil || theirErr != nil || hasGNUPrefix(data) {
 			return
 		}
 		if diff := cmp.Diff(theirs, ours); diff != "" {
