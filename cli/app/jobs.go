@@ -78,6 +78,7 @@ func (j *jobs) open(id alpm.RepositoryID, process string) (*update.Flow, func() 
 func (j *jobs) Kinds() []string {
 	return []string{
 		httpserver.JobAdd, httpserver.JobRequest, httpserver.JobUpdate, httpserver.JobRebuild, httpserver.JobRemove, httpserver.JobRollback,
+		httpserver.JobKey,
 	}
 }
 
@@ -98,6 +99,8 @@ func jobArguments(kind string, arguments any, user string) any {
 			return update.Request{Increment: true, Rebuild: &update.Rebuild{DependsOn: a.Packages[:1]}}
 		}
 		return update.Request{Bases: a.Packages}
+	case api.PGPRequest:
+		return update.Key{ID: a.Key, Server: a.Server}
 	case api.RollbackRequest:
 		return update.Return{Base: a.Package, Version: a.Version, Hold: a.Hold}
 	}

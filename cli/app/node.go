@@ -145,6 +145,9 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 		}
 		return runner.Srcinfo(ctx, dir, n.settings.ID.Architecture)
 	}
+	c.ImportKey = func(ctx context.Context, key update.Key) error {
+		return importKey(ctx, n.env, key.ID, key.Server)
+	}
 	if n.master != nil {
 		c.Observers = append(c.Observers, n.master.Observer(c.Process))
 		c.Patches = n.master.Patches

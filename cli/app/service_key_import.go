@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"ahriman/sign"
+	"ahriman/transport/api"
 )
 
 // serviceKeyImport takes a public key from a keyserver.
@@ -25,12 +26,29 @@ Examples: a key of validpgpkeys; from another server.
 
 // Run fetches and imports the key.
 func (c *serviceKeyImport) Run(ctx context.Context, env *Env) error {
-	armored, err := sign.Keyserver(c.KeyServer).Fetch(ctx, c.Key)
+	err := importKey(ctx, env, c.Key, c.KeyServer)
 	if errors.Is(err, sign.ErrKeyNotFound) {
 		return Hinted(err, "another server may have it: --key-server hkps://keys.openpgp.org")
 	}
+	return err
+}
+
+func importKey(ctx context.Context, env *Env, key, server string) error {
+	armored, err := sign.Keyserver(server).Fetch(ctx, key)
 	if err != nil {
 		return err
 	}
-	return newGPG(env, c.Key).Import(ctx, armored)
+	return newGPG(env, key).Import(ctx, armored)
+}
+
+// webKey is a key of a keyserver for a client of the web service.
+func webKey(ctx context.Context, key, server string) (string, error) {
+	armored, err := sign.Keyserver(server).Fetch(ctx, key)
+	switch {
+	case errors.Is(err, sign.ErrKeyNotFound):
+		return "", api.Errorf(api.ErrNotFound, "%s", err)
+	case err != nil:
+		return "", api.Errorf(api.ErrBadRequest, "%s", err)
+	}
+	return string(armored), nil
 }

@@ -74,7 +74,7 @@ func (n *webNode) config() (httpserver.Config, error) {
 		Uploads: s.Web.EnableArchiveUpload, MaxFile: s.Web.MaxBodySize, ServiceOnly: s.Web.ServiceOnly,
 		WorkerLive: s.Worker.TimeToLive, EventBuffer: s.Web.MaxQueueSize, Intervals: s.Web.AutorefreshInterval,
 		IndexURL: s.Web.IndexURL, Origins: s.Web.CORSAllowOrigins,
-		Settings: n.settings, Reload: n.reload, Refresh: n.refresh, Search: webSearch(s),
+		Settings: n.settings, Reload: n.reload, Refresh: n.refresh, Search: webSearch(s), Key: webKey,
 	}
 	for _, s := range all {
 		served, err := webRepository(n.globals, s)

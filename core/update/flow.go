@@ -54,6 +54,9 @@ type Config struct {
 	// SignPackage writes path.sig beside a package file that was built here.
 	// Nil: packages are not signed.
 	SignPackage func(ctx context.Context, path string) error
+	// ImportKey takes a public key from a keyserver, for builds that check
+	// signatures of sources. Needed for JobKey only.
+	ImportKey func(ctx context.Context, key Key) error
 	// BuildFlags are the builder's flags, as far as they decide how a package
 	// comes out: part of a build's input digest.
 	BuildFlags []string

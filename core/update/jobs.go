@@ -21,7 +21,14 @@ const (
 	JobRebuild  = "rebuild"  // arguments: a Request with Rebuild
 	JobRemove   = "remove"   // arguments: a Request, of which Bases is read
 	JobRollback = "rollback" // arguments: a Return
+	JobKey      = "key"      // arguments: a Key, which Config.ImportKey gets
 )
+
+// Key is a public key to be had from a keyserver.
+type Key struct {
+	ID     string `json:"key"`
+	Server string `json:"server"`
+}
 
 // Return says which version of a base to go back to, as Rollback has it.
 type Return struct {
@@ -89,6 +96,7 @@ func workOf(kind string, arguments json.RawMessage) (work, error) {
 	var request Request
 	var addition Addition
 	var back Return
+	var key Key
 	var into any
 	var do work
 	switch kind {
@@ -104,6 +112,8 @@ func workOf(kind string, arguments json.RawMessage) (work, error) {
 		into, do = &back, func(ctx context.Context, f *Flow) (*Outcome, error) {
 			return f.Rollback(ctx, back.Base, back.Version, back.Hold)
 		}
+	case JobKey:
+		into, do = &key, func(ctx context.Context, f *Flow) (*Outcome, error) { return &Outcome{}, f.ImportKey(ctx, key) }
 	default:
 		return nil, fmt.Errorf("%w: %s", ErrUnknownKind, kind)
 	}

@@ -60,3 +60,13 @@ func (s *Server) search(c *call, _ nothing) ([]api.SearchResult, error) {
 	}
 	return found, nil
 }
+
+// getKey asks a keyserver.
+func (s *Server) getKey(c *call, _ nothing) (api.PGPKey, error) {
+	request := api.PGPRequest{Key: c.query.Get(api.QueryKey), Server: c.query.Get(api.QueryServer)}
+	if err := request.Validate(); err != nil {
+		return api.PGPKey{}, err
+	}
+	key, err := s.config.Key(c.Context(), request.Key, request.Server)
+	return api.PGPKey{Key: key}, err
+}

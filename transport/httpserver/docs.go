@@ -72,6 +72,8 @@ func texts() map[string]text {
 		"POST " + api.PathUploadSet:   {"take the files of a set, all or none", inRepo},
 		"DELETE " + api.PathUploadSet: {"drop the files of a set", inRepo},
 		"GET " + api.PathSearch:       {"search the AUR", "for"},
+		"GET " + api.PathPGP:          {"a public key of a keyserver", "key server"},
+		"POST " + api.PathPGP:         {"take a public key from a keyserver", ""},
 		"GET " + api.PathConfig:       {"the configuration, without secrets", ""},
 		"POST " + api.PathConfig:      {"read the configuration again", ""},
 		"POST " + api.PathAdd:         {"build packages and publish them", inRepo},

@@ -193,3 +193,19 @@ func TestProcessOfAnotherProcess(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 }
+
+func TestKeys(t *testing.T) {
+	n := start(t, nil)
+	n.want(n.do("GET", api.PathPGP+"?key=8BE91E5A773FB48A&server=keys.example.org", nil), 401)
+	answer := n.want(n.do("GET", api.PathPGP+"?key=8BE91E5A773FB48A&server=keys.example.org", nil, worker()...), 200)
+	if got, want := string(answer.body), `{"key":"a key of keys.example.org"}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	n.want(n.do("GET", api.PathPGP+"?key=1&server=a", nil, worker()...), 404)
+	n.want(n.do("GET", api.PathPGP+"?key=1", nil, worker()...), 400)
+	n.want(n.do("POST", api.PathPGP, strings.NewReader(`{"key":"1"}`), worker()...), 400)
+	posted := n.want(n.do("POST", api.PathPGP, strings.NewReader(`{"key":"8BE91E5A773FB48A","server":"a"}`), worker()...), 200)
+	if !strings.Contains(string(posted.body), `"process_id":`) {
+		t.Errorf("answered %s", posted.body)
+	}
+}

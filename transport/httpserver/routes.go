@@ -105,6 +105,13 @@ func (s *Server) addServiceRoutes() {
 	if s.config.Search != nil {
 		s.add(api.PathSearch, route{"GET": serveJSON(api.ScopeInspect, s.search)})
 	}
+	if s.config.Key != nil {
+		keys := route{"GET": serveJSON(api.ScopeInspect, s.getKey)}
+		if s.config.Submitter != nil && slices.Contains(s.config.Submitter.Kinds(), JobKey) {
+			keys["POST"] = submit[api.PGPRequest](s, api.ScopeManage, JobKey)
+		}
+		s.add(api.PathPGP, keys)
+	}
 	settings := route{}
 	if s.config.Settings != nil {
 		settings["GET"] = serveJSON(api.ScopeManage, s.getSettings)

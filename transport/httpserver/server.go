@@ -55,6 +55,7 @@ const (
 	JobRebuild  = "rebuild"  // api.BasesRequest: the first is used
 	JobRemove   = "remove"   // api.BasesRequest
 	JobRollback = "rollback" // api.RollbackRequest
+	JobKey      = "key"      // api.PGPRequest
 )
 
 // Shelf is where the package files of a repository stand; *repository.Repository
@@ -128,6 +129,9 @@ type Config struct {
 	// Search asks the AUR for packages that all terms describe, for PathSearch;
 	// nil: it does not exist.
 	Search func(ctx context.Context, terms []string) ([]api.SearchResult, error)
+	// Key returns a public key, armored, from a keyserver, for GET of PathPGP;
+	// nil: it does not exist.
+	Key func(ctx context.Context, key, server string) (string, error)
 	// Origins are other sites whose pages may send more than reading requests
 	// (web.cors_allow_origins), as "https://example.org".
 	Origins []string

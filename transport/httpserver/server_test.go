@@ -43,7 +43,7 @@ type jobs struct{ db *store.DB }
 func (jobs) Kinds() []string {
 	return []string{
 		httpserver.JobAdd, httpserver.JobRequest, httpserver.JobUpdate, httpserver.JobRebuild,
-		httpserver.JobRemove, httpserver.JobRollback,
+		httpserver.JobRemove, httpserver.JobRollback, httpserver.JobKey,
 	}
 }
 
@@ -76,6 +76,12 @@ func start(t testing.TB, change func(*httpserver.Config)) *node {
 			return []api.ConfigEntry{{Section: "web", Key: "host", Value: "127.0.0.1"}}, nil
 		},
 		Reload: func(context.Context) error { return nil },
+		Key: func(_ context.Context, key, server string) (string, error) {
+			if key != "8BE91E5A773FB48A" {
+				return "", api.Errorf(api.ErrNotFound, "the server has no such key")
+			}
+			return "a key of " + server, nil
+		},
 		Search: func(_ context.Context, terms []string) ([]api.SearchResult, error) {
 			return map[string][]api.SearchResult{"aur-toy": {
 				{Package: "aur-toy-a", Description: "toy package aur-toy-a"}, {Package: "aur-toy-b", Description: "toy package aur-toy-b"},
