@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"ahriman/transport/api"
@@ -261,8 +262,11 @@ func transient(err error) bool {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return true
 	}
-	_, ok := errors.AsType[net.Error](err)
-	return ok
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	// What happens to a connection of HTTP/2 has no type outside net/http.
+	return strings.HasPrefix(err.Error(), "http2: ")
 }
 
 func (c *Client) backoff(attempt int) time.Duration {

@@ -53,6 +53,9 @@ type Config struct {
 
 	// Dial makes the connections, such as one through SSH; nil: a plain dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// HTTP2 speaks HTTP/2 without TLS, from the first byte on: all requests
+	// share one connection, which pings keep an eye on.
+	HTTP2 bool
 }
 
 // DefaultTimeout is ahriman's.
@@ -133,6 +136,18 @@ func newTransport(config Config, socket string) *http.Transport {
 		IdleConnTimeout:        time.Minute,
 		MaxIdleConnsPerHost:    4,
 		MaxResponseHeaderBytes: 1 << 20,
+	}
+	if config.Dial != nil {
+		t.Proxy = nil
+	}
+	if config.HTTP2 {
+		t.MaxConnsPerHost = 1
+		t.Protocols = new(http.Protocols)
+		t.Protocols.SetUnencryptedHTTP2(true)
+		t.HTTP2 = &http.HTTP2Config{
+			MaxReceiveBufferPerConnection: 4<<20 - 1, MaxReceiveBufferPerStream: 4<<20 - 1, MaxReadFrameSize: 256 << 10,
+			SendPingTimeout: 10 * time.Second, PingTimeout: 15 * time.Second,
+		}
 	}
 	if socket != "" {
 		t.Proxy = nil

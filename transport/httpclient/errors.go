@@ -52,7 +52,13 @@ func (c *Client) hint(call call, err error) string {
 	var unknownCA x509.UnknownAuthorityError
 	op, isOp := errors.AsType[*net.OpError](err)
 	_, isMoved := errors.AsType[*moved](err)
+	own, hasOwn := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
 	switch {
+	case hasOwn: // of whoever dials
+		return own.Hint()
 	case isMoved:
 		return "put the address it redirects to into the configuration"
 	case errors.Is(err, api.ErrUnauthorized):

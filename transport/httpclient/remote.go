@@ -376,8 +376,10 @@ func (j *remoteJob) outcome(ctx context.Context, state api.Build) (*build.Result
 }
 
 // forget lets the worker drop what it keeps of the build. If it does not hear
-// of it, its lease does that.
+// of it, its lease does that. Whoever waited for the end may have left by now.
 func (j *remoteJob) forget(ctx context.Context) {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), forgetTime)
+	defer stop()
 	_ = j.runner.client.once(ctx, call{
 		what: "forgetting the build of " + j.spec.Base, method: http.MethodDelete, path: api.Path(api.PathBuild, j.spec.ID),
 	})

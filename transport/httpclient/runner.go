@@ -30,6 +30,7 @@ const (
 	maxStalled     = 5    // failures of a transfer in a row, without a byte
 	runnerBackoff  = 200 * time.Millisecond
 	runnerRetries  = 3
+	forgetTime     = 10 * time.Second
 	cancelTime     = 2 * time.Minute // that ending a build may take the worker
 )
 

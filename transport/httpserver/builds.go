@@ -147,6 +147,14 @@ func (b *Builds) end() error {
 	return errors.Join(os.RemoveAll(b.work()), b.lock.Close())
 }
 
+// Empty says that no build is known: none runs, and no result waits to be
+// fetched. A process that serves nothing else may end then.
+func (b *Builds) Empty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.builds) == 0
+}
+
 // ServeHTTP answers one request for builds or objects.
 func (b *Builds) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.mux.ServeHTTP(w, r) }
 

@@ -5,6 +5,7 @@ package sftpstore
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -41,7 +42,7 @@ const attempts = 4
 const partial = ".part"
 
 // Store is the file system of another machine. It is safe for concurrent use,
-// but not two transfers to one name.
+// but not two Gets of one target.
 type Store struct {
 	// Connect returns a connection that stands; it is asked again after one has
 	// broken. The connection stays the caller's.
@@ -68,11 +69,12 @@ func Digest(source io.Reader) (File, error) {
 
 // Put sends source as the file name, an absolute path or one below the login's
 // home. Directories on the way are made, with mode 0700. A file that is there
-// already, with that digest, is left alone.
+// already, with that digest, is left alone. Others may send the same file at the
+// same time.
 func (s *Store) Put(ctx context.Context, source io.ReaderAt, name string, want File) error {
-	fresh := false
+	fresh, temporary := false, name+"."+rand.Text()+partial
 	err := s.persist(ctx, func(remote *session) (int64, error) {
-		at, err := remote.put(ctx, source, name, want, fresh)
+		at, err := remote.put(ctx, source, name, temporary, want, fresh)
 		fresh = errors.Is(err, ErrDigest)
 		return at, err
 	})
@@ -193,7 +195,7 @@ func (s *session) close() {
 
 // put sends what is missing of a file. fresh: what is there is not to be
 // trusted. It returns how much of the file is there.
-func (s *session) put(ctx context.Context, source io.ReaderAt, name string, want File, fresh bool) (int64, error) {
+func (s *session) put(ctx context.Context, source io.ReaderAt, name, temporary string, want File, fresh bool) (int64, error) {
 	if info, err := s.Stat(name); err == nil && info.Size() == want.Size {
 		if digest, err := s.digest(ctx, name); err == nil && digest == want.SHA256 {
 			return want.Size, nil
@@ -202,7 +204,6 @@ func (s *session) put(ctx context.Context, source io.ReaderAt, name string, want
 	if err := s.makeDirectories(path.Dir(name)); err != nil {
 		return 0, err
 	}
-	temporary := name + "." + want.SHA256[:min(12, len(want.SHA256))] + partial
 	file, err := s.OpenFile(temporary, os.O_WRONLY|os.O_CREATE)
 	if err != nil {
 		return 0, fmt.Errorf("creating %s: %w", temporary, err)
@@ -219,6 +220,7 @@ func (s *session) put(ctx context.Context, source io.ReaderAt, name string, want
 		return at, err
 	}
 	if digest != want.SHA256 {
+		_ = s.Remove(temporary)
 		return at, fmt.Errorf("%w: %s there, not %s", ErrDigest, digest, want.SHA256)
 	}
 	if err := s.PosixRename(temporary, name); err != nil {

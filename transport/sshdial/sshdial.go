@@ -21,8 +21,17 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// ErrDead is why a connection ended whose other end was silent for too long.
-var ErrDead = errors.New("the connection is dead: nothing comes from the other end")
+// ErrDead is why a connection ended whose other end was silent for too long. It
+// is a net.Error.
+var ErrDead error = deadError{}
+
+type deadError struct{}
+
+var _ net.Error = deadError{}
+
+func (deadError) Error() string   { return "the connection is dead: nothing comes from the other end" }
+func (deadError) Timeout() bool   { return true }
+func (deadError) Temporary() bool { return true }
 
 // maxJumps bounds a chain of ProxyJump.
 const maxJumps = 8

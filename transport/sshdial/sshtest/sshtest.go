@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -47,6 +48,8 @@ type Options struct {
 	Nobody bool
 	// HostAuthority signs a certificate for the host's key.
 	HostAuthority ssh.Signer
+	// Uname is what uname says of system and machine; empty: the truth.
+	Uname string
 	// Files are put into the server's directory, by name.
 	Files map[string]string
 }
@@ -76,6 +79,11 @@ func Start(t testing.TB, options Options) *Server {
 	if err := os.Mkdir(s.Cache, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	path := ""
+	if options.Uname != "" {
+		s.write(filepath.Join(s.dir, "uname"), "#!/bin/sh\nset -- $1 "+options.Uname+"\n[ $1 = -s ] && echo $2 || echo $3\n", 0o755)
+		path = " PATH=" + s.dir + ":/usr/bin:/bin"
+	}
 	s.command = []string{sshd(t), "-i", "-f", filepath.Join(s.dir, "sshd_config"), "-E", filepath.Join(s.dir, "log")}
 	if os.Geteuid() == 0 {
 		s.asRoot(options)
@@ -91,7 +99,7 @@ UseDNS no
 PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
-SetEnv XDG_CACHE_HOME=`+s.Cache+`
+SetEnv XDG_CACHE_HOME=`+s.Cache+path+`
 Subsystem sftp internal-sftp
 LogLevel VERBOSE
 `, 0o644)
@@ -207,6 +215,22 @@ func (s *Server) Disconnect() {
 		if cmd.Process != nil {
 			_ = cmd.Process.Kill()
 		}
+	}
+}
+
+// Own gives what is in Cache to who logs in.
+func (s *Server) Own() {
+	if s.User != "nobody" || os.Geteuid() != 0 {
+		return
+	}
+	err := filepath.WalkDir(s.Cache, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Chown(path, 65534, 65534)
+	})
+	if err != nil {
+		s.t.Fatal(err)
 	}
 }
 

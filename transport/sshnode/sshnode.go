@@ -1,0 +1,270 @@
+// Package sshnode is a worker that has sshd, makepkg and nothing of ours: both
+// ends of it.
+//
+// Here, a Runner connects through SSH, puts this program there when that very
+// version is missing, and speaks the HTTP of any worker with it, as HTTP/2, over
+// the standard input and output of one command, which is Connect. Connect passes
+// them on to a Unix socket, and starts behind it what listens there, which is
+// Serve: a process that outlives the connection, so that a build goes on for its
+// lease when the master is cut off and is found again over the next connection.
+// It ends by itself when there has been nothing to do for a while. Versions that
+// differ have servers of their own; masters of one version share one.
+//
+// All of it is in one directory, named by the program's SHA-256, in the cache
+// directory of who logs in: .cache/ahriman/DIGEST.
+package sshnode
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"ahriman/core/source"
+	"ahriman/transport/api"
+	"ahriman/transport/httpclient"
+	"ahriman/transport/sshdial"
+)
+
+// Config says where a worker is and how to work with it. Target, Dialer and
+// Scratch are required.
+type Config struct {
+	Target sshdial.Target
+	Dialer *sshdial.Dialer
+	// Binary is the program to put there, which has to be static; empty: this one.
+	Binary string
+	// Command is what follows the program's name to run Connect; nil: node-connect
+	// with the target's slots.
+	Command []string
+
+	// These are as in httpclient.RunnerConfig. Name empty: the target's.
+	Name         string
+	Scratch      string
+	Lease        time.Duration
+	Silence      time.Duration
+	SourceLimits source.Limits
+
+	// Progress is told how much of the program has been sent; nil: nobody is.
+	Progress func(name string, bytes, of int64)
+}
+
+// Runner builds on a worker through SSH. It must be closed.
+type Runner struct {
+	*httpclient.Runner
+	link  *link
+	close func() error
+}
+
+// NewRunner makes a Runner. It does not connect yet.
+func NewRunner(config Config) (*Runner, error) {
+	if config.Name == "" {
+		config.Name = config.Target.Name()
+	}
+	if config.Command == nil {
+		config.Command = []string{"node-connect", "--slots", strconv.Itoa(max(1, config.Target.Slots))}
+	}
+	l := &link{config: config, turn: make(chan struct{}, 1), program: sync.OnceValues(func() (*program, error) { return readProgram(config.Binary) })}
+	// The host is there for messages: all goes through the one connection.
+	_, host, _ := strings.Cut(config.Target.Name(), "@")
+	if host == "" {
+		_, host, _ = strings.Cut(config.Target.Name(), "://")
+	}
+	runner, err := httpclient.NewRunner(httpclient.RunnerConfig{
+		Config: httpclient.Config{Address: "http://" + host, Dial: l.dial, HTTP2: true},
+		Name:   config.Name, Scratch: config.Scratch, Lease: config.Lease, Silence: config.Silence, SourceLimits: config.SourceLimits,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Runner{Runner: runner, link: l, close: sync.OnceValue(func() error {
+		defer l.close()
+		return runner.Close()
+	})}, nil
+}
+
+// Capabilities asks what the worker builds. What the target's address says of
+// slots, speed and features counts before the worker's word.
+func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) {
+	builds, err := r.Runner.Capabilities(ctx)
+	if err != nil || builds.Slots == 0 { // it cannot build, and says why
+		return builds, err
+	}
+	t := r.link.config.Target
+	builds.Slots = max(1, t.Slots)
+	if t.Speed > 0 {
+		builds.Speed = t.Speed
+	}
+	builds.Features = append(builds.Features, t.Features...)
+	slices.Sort(builds.Features)
+	builds.Features = slices.Compact(builds.Features)
+	return builds, nil
+}
+
+// Close removes what is here, and ends the connection. Builds there go on for
+// their lease. It may be called again.
+func (r *Runner) Close() error { return r.close() }
+
+// link is the connection to a worker, which is made anew when it has ended.
+type link struct {
+	config  Config
+	program func() (*program, error)
+	turn    chan struct{} // holds one: who connects
+
+	mu     sync.Mutex
+	client *sshdial.Client
+	closed bool
+}
+
+// connect returns the connection that stands, or makes one. Who calls it has the
+// turn.
+func (l *link) connect(ctx context.Context) (*sshdial.Client, error) {
+	l.mu.Lock()
+	old, closed := l.client, l.closed
+	l.mu.Unlock()
+	switch {
+	case closed:
+		return nil, net.ErrClosed
+	case old != nil && old.Err() == nil:
+		return old, nil
+	case old != nil:
+		old.Close()
+	}
+	client, err := l.config.Dialer.Dial(ctx, l.config.Target)
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		client.Close()
+		return nil, net.ErrClosed
+	}
+	l.client = client
+	return client, nil
+}
+
+func (l *link) close() {
+	l.mu.Lock()
+	l.closed = true
+	client := l.client
+	l.mu.Unlock()
+	if client != nil {
+		client.Close()
+	}
+}
+
+// The words that begin what Connect says. Whatever a login shell prints before
+// them is passed over.
+const (
+	wordReady   = "ahriman-node ready"
+	wordMissing = "ahriman-node missing "
+)
+
+// maxNoise bounds, in bytes, what a login shell may print.
+const maxNoise = 64 << 10
+
+// dial is the dialer of the HTTP client: a connection to the server there.
+func (l *link) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	made, err := l.program()
+	if err != nil {
+		return nil, err
+	}
+	for range 2 {
+		client, err := l.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		conn, place, err := l.talk(ctx, client, made)
+		if err != nil || place == nil {
+			return conn, err
+		}
+		if err := l.install(ctx, made, *place); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("starting ahriman on %s: it is gone as soon as it was put there", l.config.Name)
+}
+
+// place is where the program is to be put, and on what kind of machine.
+type place struct{ system, machine, dir string }
+
+// talk runs Connect there. When the program is missing, it says where it has to
+// be.
+func (l *link) talk(ctx context.Context, client *sshdial.Client, made *program) (net.Conn, *place, error) {
+	pipe, err := client.Pipe(ctx, l.command(made))
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { pipe.Close() })
+	conn := &answered{Conn: pipe, reader: bufio.NewReader(pipe)}
+	line, err := conn.greeting()
+	if !stop() {
+		return nil, nil, context.Cause(ctx)
+	}
+	if err != nil {
+		pipe.Close()
+		if errors.Is(err, io.EOF) {
+			err = errors.New("it says nothing")
+		}
+		return nil, nil, fmt.Errorf("starting ahriman on %s: %w", l.config.Name, err)
+	}
+	if line == wordReady {
+		return conn, nil, nil
+	}
+	pipe.Close()
+	words := strings.SplitN(strings.TrimPrefix(line, wordMissing), " ", 3)
+	if len(words) != 3 || !strings.HasPrefix(words[2], "/") {
+		return nil, nil, fmt.Errorf("starting ahriman on %s: it says %q", l.config.Name, line)
+	}
+	return nil, &place{words[0], words[1], words[2]}, nil
+}
+
+// command is what runs there: any login shell reads it as one word for sh, which
+// has to hold no single quote.
+func (l *link) command(made *program) string {
+	return `exec /bin/sh -c 'd="${XDG_CACHE_HOME:-$HOME/.cache}/ahriman/` + made.SHA256 + `"; ` +
+		`[ -x "$d/ahriman" ] && exec "$d/ahriman" ` + strings.Join(l.config.Command, " ") + `; ` +
+		`echo "` + wordMissing + `$(uname -s) $(uname -m) $d"'`
+}
+
+// answered is a connection whose first line has been read.
+type answered struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (a *answered) Read(b []byte) (int, error) { return a.reader.Read(b) }
+
+// greeting reads up to and with the line that is for us.
+func (a *answered) greeting() (string, error) {
+	var line []byte
+	for range maxNoise {
+		c, err := a.reader.ReadByte()
+		if err != nil {
+			return "", err
+		}
+		if c != '\n' {
+			line = append(line, c)
+			continue
+		}
+		text := strings.TrimRight(string(line), "\r")
+		if text == wordReady || strings.HasPrefix(text, wordMissing) {
+			return text, nil
+		}
+		line = line[:0]
+	}
+	return "", errors.New("its login shell prints without end")
+}

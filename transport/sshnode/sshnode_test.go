@@ -1,0 +1,444 @@
+package sshnode_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"ahriman/core/build"
+	"ahriman/core/build/buildtest"
+	"ahriman/transport/sshdial"
+	"ahriman/transport/sshdial/sshtest"
+	"ahriman/transport/sshnode"
+)
+
+// The tests' program is its own worker: what is put there is this file.
+func TestMain(m *testing.M) {
+	if status, ok := build.SandboxMain(os.Args[1:]); ok {
+		os.Exit(status)
+	}
+	if len(os.Args) > 1 {
+		role := map[string]func(context.Context, string) error{"connect": connectMain, "serve": serveMain}[os.Args[1]]
+		if role != nil {
+			os.Exit(run(role))
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func run(role func(context.Context, string) error) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	self, err := os.Executable()
+	if err == nil {
+		err = role(ctx, self)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func connectMain(ctx context.Context, self string) error {
+	return sshnode.Connect(ctx, sshnode.ConnectConfig{Program: self, Serve: []string{"serve"}, In: os.Stdin, Out: os.Stdout})
+}
+
+func serveMain(ctx context.Context, self string) error {
+	return sshnode.Serve(ctx, sshnode.ServeConfig{
+		Dir: filepath.Dir(self), Version: "test", Architectures: []string{"x86_64"}, Slots: 1, Idle: 1500 * time.Millisecond,
+		Scratch: filepath.Join(filepath.Dir(self), "scratch"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Ready: os.NewFile(3, "ready"),
+	})
+}
+
+// worker is a machine with an sshd, behind a relay.
+type worker struct {
+	t      testing.TB
+	server *sshtest.Server
+	relay  *sshtest.Relay
+}
+
+func newWorker(t testing.TB, options sshtest.Options) *worker {
+	t.Helper()
+	options.Nobody = true
+	w := &worker{t: t}
+	t.Cleanup(func() {
+		signalServers(t, w.server.Cache, syscall.SIGTERM)
+		w.awaitEmpty()
+	})
+	w.server = sshtest.Start(t, options)
+	w.relay = sshtest.NewRelay(t, w.server.Addr)
+	w.server.Know(w.relay.Addr, w.server.Addr)
+	return w
+}
+
+// patience bounds every wait of the tests.
+const patience = time.Minute
+
+// await waits until what it is told holds.
+func await(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// processes returns the command lines in which the server's directory is.
+func (w *worker) processes() (found []string) {
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err == nil && strings.HasPrefix(string(text), w.server.Cache) {
+			found = append(found, strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+	return found
+}
+
+// awaitEmpty waits for the end of the servers, and checks that they left nothing
+// but programs.
+func (w *worker) awaitEmpty() {
+	w.t.Helper()
+	await(w.t, "the server ends", func() bool { return len(w.processes()) == 0 })
+	left, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/*"))
+	if err != nil {
+		w.t.Error(err)
+	}
+	for _, path := range left {
+		switch filepath.Base(path) {
+		case "ahriman", "lock", "start", "log":
+		case "scratch":
+			if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
+				w.t.Errorf("left in scratch: %v, %v", entries, err)
+			}
+		default:
+			w.t.Errorf("left there: %s", path)
+		}
+	}
+}
+
+// runner returns a Runner that is closed at the end.
+func (w *worker) runner(change func(*sshnode.Config)) *sshnode.Runner {
+	w.t.Helper()
+	dialer, err := sshdial.New(sshdial.Config{Home: w.server.Home, LocalUser: w.server.User, SystemConfig: "/dev/null",
+		SystemKnownHosts: "/dev/null", Getenv: func(string) string { return "" }})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	target, err := sshdial.ParseTarget("ssh://" + w.relay.Addr + "?slots=3&speed=1.5&features=big")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	config := sshnode.Config{Target: target, Dialer: dialer, Command: []string{"connect"}, Scratch: w.t.TempDir()}
+	if change != nil {
+		change(&config)
+	}
+	r, err := sshnode.NewRunner(config)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			w.t.Error(err)
+		}
+	})
+	return r
+}
+
+func TestRunner(t *testing.T) {
+	buildtest.Run(t, buildtest.Options{}, func(t *testing.T) build.Runner {
+		return newWorker(t, sshtest.Options{}).runner(nil)
+	})
+}
+
+func TestServerEndsWhenIdle(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	r := w.runner(nil)
+	if _, log, err := buildtest.Build(t, r, begin(t, r, "idle", time.Minute)); err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	w.awaitEmpty()
+	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
+		t.Errorf("another server: %v", err)
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	var sent int64
+	can, err := w.runner(func(c *sshnode.Config) { c.Progress = func(_ string, bytes, _ int64) { sent = bytes } }).Capabilities(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if can.Version != "test" || can.Slots != 3 || can.Speed != 1.5 || len(can.Features) != 1 || can.Free == 0 || can.Time == 0 {
+		t.Errorf("got %+v", can)
+	}
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil || sent != self.Size() {
+		t.Errorf("the first time, %d bytes of the program were sent, %v", sent, err)
+	}
+	sent = 0
+	again := w.runner(func(c *sshnode.Config) { c.Progress = func(_ string, bytes, _ int64) { sent = bytes } })
+	if _, err := again.Capabilities(t.Context()); err != nil || sent != 0 {
+		t.Errorf("the second time, %d bytes of the program were sent, %v", sent, err)
+	}
+}
+
+// begin starts a build that prints "ready", lasts a while and prints "done".
+func begin(t *testing.T, r build.Runner, name string, lease time.Duration) build.Job {
+	t.Helper()
+	job := build.Job{ID: name, Base: name, Architecture: "x86_64", Lease: lease,
+		Source: buildtest.PKGBUILD(t, name, "echo ready; sleep 3; echo done")}
+	if err := r.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	return job
+}
+
+// log is a log that can be waited for.
+type log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *log) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *log) has(text string) func() bool {
+	return func() bool { return strings.Contains(l.String(), text) }
+}
+
+func TestCutConnectionIsAttachedAgain(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	r := w.runner(nil)
+	job := begin(t, r, "cut", time.Minute)
+	var text log
+	done := make(chan error, 1)
+	go func() {
+		result, err := r.Attach(t.Context(), job.ID, &text)
+		if err == nil && len(result.Files) != 1 {
+			err = fmt.Errorf("got %v", result.Files)
+		}
+		done <- err
+	}()
+	await(t, "the build begins", text.has("ready\n"))
+	w.relay.Cut()
+	if err := <-done; err != nil {
+		t.Fatalf("Attach: %v\n%s", err, &text)
+	}
+	if strings.Count(text.String(), "ready\n") != 1 || !text.has("done\n")() {
+		t.Errorf("the log has not each line once:\n%s", &text)
+	}
+}
+
+func TestAnotherLifeAttaches(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	first := w.runner(nil)
+	job := begin(t, first, "lives", time.Minute)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	result, err := w.runner(nil).Attach(t.Context(), job.ID, io.Discard)
+	if err != nil || len(result.Files) != 1 {
+		t.Fatalf("got %+v, %v", result, err)
+	}
+}
+
+func TestStalledConnectionDiesWithTheLease(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	r := w.runner(nil)
+	body := "echo ready; sleep 86397"
+	job := build.Job{ID: "stalls", Base: "stalls", Architecture: "x86_64", Source: buildtest.PKGBUILD(t, "stalls", body), Lease: 2 * time.Second}
+	if err := r.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	var text log
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Attach(t.Context(), job.ID, &text)
+		done <- err
+	}()
+	await(t, "the build begins", text.has("ready\n"))
+	w.relay.Stall() // a cable is pulled: no end comes, here or there
+	select {
+	case err := <-done:
+		if !errors.Is(err, build.ErrLost) {
+			t.Errorf("Attach: got %v, want %v", err, build.ErrLost)
+		}
+	case <-time.After(patience):
+		t.Fatal("Attach did not return")
+	}
+	await(t, "the build is dead", func() bool { return len(w.processes()) == 0 && !sleeps("86397") })
+}
+
+func sleeps(seconds string) bool {
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		if text, err := os.ReadFile(path); err == nil && string(text) == "sleep\x00"+seconds+"\x00" {
+			return true
+		}
+	}
+	return false
+}
+
+func TestTwoMasters(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	one, two := w.runner(nil), w.runner(nil)
+	var wait sync.WaitGroup
+	for i, r := range []*sshnode.Runner{one, two} {
+		wait.Go(func() {
+			name := fmt.Sprintf("master%d", i)
+			result, text, err := buildtest.Build(t, r, build.Job{ID: name, Base: name, Architecture: "x86_64",
+				Source: buildtest.PKGBUILD(t, name, "sleep 1")})
+			if err != nil || len(result.Files) != 1 {
+				t.Errorf("%s: %v\n%s", name, err, text)
+			}
+			if i == 0 { // the other is not done, or is
+				if err := one.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+}
+
+func TestKilledServerLeavesNothing(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	r := w.runner(nil)
+	body := "echo ready; sleep 86396"
+	job := build.Job{ID: "killed", Base: "killed", Architecture: "x86_64", Source: buildtest.PKGBUILD(t, "killed", body), Lease: time.Minute}
+	if err := r.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	var text log
+	done := make(chan error, 1)
+	go func() {
+		_, err := r.Attach(t.Context(), job.ID, &text)
+		done <- err
+	}()
+	await(t, "the build begins", text.has("ready\n"))
+	signalServers(t, w.server.Cache, syscall.SIGKILL)
+	if err := <-done; !errors.Is(err, build.ErrLost) {
+		t.Errorf("Attach: got %v, want %v", err, build.ErrLost)
+	}
+	await(t, "the build is dead", func() bool { return !sleeps("86396") })
+	// The next server removes what this one left; awaitEmpty checks it. Young
+	// directories may belong to somebody who has not locked them yet.
+	old := time.Now().Add(-time.Hour)
+	scratch, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/scratch/*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range scratch {
+		if err := os.Chtimes(dir, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// signalServers signals the servers whose programs are below a directory.
+func signalServers(t testing.TB, below string, signal syscall.Signal) {
+	t.Helper()
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.HasPrefix(string(text), below) || !strings.HasSuffix(string(text), "\x00serve\x00") {
+			continue
+		}
+		var pid int
+		if _, err := fmt.Sscanf(path, "/proc/%d/cmdline", &pid); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOldVersionsGo(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	for name, used := range map[string]time.Time{strings.Repeat("0", 64): old, strings.Repeat("1", 64): time.Now()} {
+		dir := filepath.Join(w.server.Cache, "ahriman", name)
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"ahriman", "lock"} {
+			if err := os.WriteFile(filepath.Join(dir, file), nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chtimes(filepath.Join(dir, file), used, used); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	w.server.Own()
+	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(w.server.Cache, "ahriman", strings.Repeat("0", 64))); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an old version is still there: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(w.server.Cache, "ahriman", strings.Repeat("1", 64))); err != nil {
+		t.Errorf("another version in use: %v", err)
+	}
+}
+
+func TestOtherMachine(t *testing.T) {
+	w := newWorker(t, sshtest.Options{Uname: "Linux riscv64"})
+	_, err := w.runner(nil).Capabilities(t.Context())
+	var unfit *sshnode.UnfitError
+	if !errors.As(err, &unfit) || unfit.Machine != "Linux riscv64" || unfit.Hint() == "" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnknownHostKeyIsSaid(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	w.server.Know()
+	_, err := w.runner(nil).Capabilities(t.Context())
+	var key *sshdial.HostKeyError
+	var hinter interface {
+		error
+		Hint() string
+	}
+	if !errors.As(err, &key) || !errors.As(err, &hinter) || !strings.Contains(hinter.Hint(), "--accept-host-key") {
+		t.Errorf("got %v", err)
+	}
+}
