@@ -104,12 +104,12 @@ __ahriman_command() {
 		arguments+=' none*'
 		;;
 	repo-check | check)
-		flags+=' -e --exit-code --json'
+		flags+=' -e --exit-code --vcs --no-vcs --json'
 		values+=' '
 		arguments+=' packages*'
 		;;
 	repo-daemon | daemon)
-		flags+=' -i --interval --aur --no-aur --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual --partitions --no-partitions -u --username --json'
+		flags+=' -i --interval --aur --no-aur --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual --partitions --no-partitions -u --username --vcs --no-vcs --json'
 		values+=' -i=none --interval=none -u=none --username=none'
 		arguments+=' '
 		;;
@@ -144,7 +144,7 @@ __ahriman_command() {
 		arguments+=' '
 		;;
 	repo-update | update)
-		flags+=' --aur --no-aur --dependencies --no-dependencies --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --json -v --verbose'
+		flags+=' --aur --no-aur --dependencies --no-dependencies --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs --json -v --verbose'
 		values+=' -u=none --username=none'
 		arguments+=' packages*'
 		;;

@@ -89,7 +89,7 @@ func jobArguments(kind string, arguments any, user string) any {
 		return update.Addition{Packages: a.Packages, Packager: a.Packager, Increment: a.Increment, Patches: a.Patches, User: user}
 	case api.UpdateRequest:
 		return update.Request{
-			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true,
+			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true, VCS: true,
 			// A worker's call after its uploads, for which an update of this
 			// node may be waiting.
 			NoWait: a.Manual && !a.AUR && !a.Local,

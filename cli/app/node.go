@@ -148,6 +148,7 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 	c.ImportKey = func(ctx context.Context, key update.Key) error {
 		return importKey(ctx, n.env, key.ID, key.Server)
 	}
+	n.addLooking(&c)
 	if n.master != nil {
 		c.Observers = append(c.Observers, n.master.Observer(c.Process))
 		c.Patches = n.master.Patches

@@ -21,6 +21,7 @@ type repoDaemon struct {
 	Manual       bool   `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
 	Partitions   bool   `negatable:"" default:"true" help:"look at a part of the packages at a time, spread over the interval"`
 	Username     string `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	VCS          bool   `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
 	JSON         bool   `name:"json" help:"print events, one JSON object a line"`
 }
 
@@ -85,7 +86,7 @@ func pause(ctx context.Context, then time.Time) bool {
 func (c *repoDaemon) turn(ctx context.Context, env *Env, globals *Globals, bases []string, logger *slog.Logger) {
 	command := repoUpdate{
 		AUR: c.AUR, Dependencies: c.Dependencies, DryRun: c.DryRun, Increment: c.Increment, Local: c.Local, Manual: c.Manual,
-		Username: c.Username, JSON: c.JSON, Package: bases,
+		VCS: c.VCS, Username: c.Username, JSON: c.JSON, Package: bases,
 	}
 	runs := []repoUpdate{command}
 	if bases != nil && c.Manual { // a queued base may be in another part

@@ -19,6 +19,7 @@ type repoUpdate struct {
 	Local        bool     `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
 	Manual       bool     `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
 	Username     string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	VCS          bool     `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
 	JSON         bool     `name:"json" help:"print events, one JSON object a line"`
 	Verbose      bool     `short:"v" help:"print the output of the builds"`
 	Package      []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
@@ -28,7 +29,9 @@ type repoUpdate struct {
 func (c *repoUpdate) Help() string {
 	return `Publishes the package files that wait, builds what is due level by level, publishes each level, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
 
-An AUR that does not answer is an error that keeps nothing else from being done. What is missing on the way is in none of alpm.repositories as pacman has fetched them, in build.server, or in this repository.
+A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with pkgver()) is looked at upstream when its last build is older than build.vcs_allowed_age: its sources are fetched and pkgver() runs, in the sandbox. A dry run runs nothing, and names such packages on standard error instead.
+
+An AUR or an upstream that does not answer is an error that keeps nothing else from being done. What is missing on the way is in none of alpm.repositories as pacman has fetched them, in build.server, or in this repository.
 
 Examples:
 
@@ -45,7 +48,7 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 		return err
 	}
 	return c.run(ctx, env, globals, update.Request{
-		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies,
+		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies, VCS: c.VCS,
 	})
 }
 
@@ -89,14 +92,14 @@ func (c *repoUpdate) update(ctx context.Context, env *Env, globals *Globals, s *
 		return found{}, err
 	}
 	if c.DryRun {
-		return c.plan(ctx, env, n, request)
+		return c.plan(ctx, env, globals, n, request)
 	}
 	outcome, err := n.update(ctx, request, c.JSON, c.Verbose)
 	return found{outcome != nil && !outcome.Empty()}, err
 }
 
 // plan prints what would be built.
-func (c *repoUpdate) plan(ctx context.Context, env *Env, n *node, request update.Request) (found, error) {
+func (c *repoUpdate) plan(ctx context.Context, env *Env, globals *Globals, n *node, request update.Request) (found, error) {
 	flow, err := n.flow(flowOptions{})
 	if err != nil {
 		return found{}, err
@@ -121,6 +124,11 @@ func (c *repoUpdate) plan(ctx context.Context, env *Env, n *node, request update
 	}
 	if err := table.Flush(); err != nil {
 		return found{}, err
+	}
+	for _, left := range outcome.Unchanged {
+		if !globals.Quiet {
+			fmt.Fprintf(env.Stderr, "ahriman: %s %s: %s\n", left.Base, left.Version, left.Reason)
+		}
 	}
 	for _, failure := range outcome.Failed {
 		fmt.Fprintf(env.Stderr, "ahriman: error: %s: %s\n", failure.Base, failure.Reason)

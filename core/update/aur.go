@@ -62,10 +62,7 @@ func (r *run) ask(ctx context.Context, names []string) map[string]source.AURPack
 	}
 	packages, err := r.AUR.Info(ctx, names...)
 	if err != nil {
-		if ctx.Err() == nil {
-			r.outcome.Unavailable = append(r.outcome.Unavailable, err.Error())
-			r.emit(ctx, Unavailable{Err: err})
-		}
+		r.unavailable(ctx, err)
 		return nil
 	}
 	for _, p := range packages {
@@ -74,16 +71,17 @@ func (r *run) ask(ctx context.Context, names []string) map[string]source.AURPack
 	return bases
 }
 
-// newerInAUR lays out a base when the AUR has a newer version than the
-// repository. Nil: it has not, or that is younger than MinAge.
+// newerInAUR lays out a base when the AUR, or the upstream of a VCS package, has
+// a newer version than the repository. Nil: it has not, or that is younger than
+// MinAge.
 func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string]source.AURPackage, have string) *due {
 	there, ok := bases[p.Base]
 	if !ok {
 		r.left(ctx, Omission{Base: p.Base, Version: have, Reason: "the AUR does not have it any more"})
 		return nil
 	}
-	if alpm.Vercmp(there.Version, have) <= 0 {
-		return nil
+	if have != "" && alpm.Vercmp(there.Version, have) <= 0 {
+		return r.newerUpstream(ctx, p, have)
 	}
 	if age := time.Since(time.Unix(there.LastModified, 0)); age < r.MinAge {
 		r.left(ctx, Omission{Base: p.Base, Version: there.Version, Reason: fmt.Sprintf("changed %v ago, less than build.min_age", age.Round(time.Second))})
@@ -94,7 +92,7 @@ func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string
 		r.fail(ctx, p, err)
 		return nil
 	}
-	if alpm.Vercmp(d.pkg.Version, have) <= 0 { // patched, or not what the AUR says it is
+	if have != "" && alpm.Vercmp(d.pkg.Version, have) <= 0 { // patched, or not what the AUR says it is
 		r.discard([]*due{d})
 		return nil
 	}

@@ -141,7 +141,8 @@ func (r *run) published(ctx context.Context) (map[string]string, error) {
 	}
 	versions := make(map[string]string, len(packages))
 	for _, p := range packages {
-		if alpm.Vercmp(p.Version, versions[p.Base]) > 0 {
+		// "" is a version too, and newer than r1.
+		if have, ok := versions[p.Base]; !ok || alpm.Vercmp(p.Version, have) > 0 {
 			versions[p.Base] = p.Version
 		}
 	}
@@ -201,8 +202,8 @@ func (r *run) taken(p source.Package, published string) string {
 	return newest
 }
 
-// newer lays out a local base when its PKGBUILD has a newer version than the
-// repository. Nil: it has not.
+// newer lays out a local base when its PKGBUILD, or the upstream of a VCS
+// package, has a newer version than the repository. Nil: it has not.
 func (r *run) newer(ctx context.Context, record store.Record, published map[string]string) *due {
 	// What stands in cache/ is evaluated where it is: most of it is not newer.
 	dir := filepath.Join(r.CacheDir, record.Package.Base)
@@ -216,7 +217,8 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 	}
 	have := published[record.Package.Base]
 	if have == "" || alpm.Vercmp(info.Version(), have) <= 0 {
-		return nil // what was never published is built when someone asks for it
+		// What was never published is built when someone asks for it.
+		return r.newerUpstream(ctx, record.Package, have)
 	}
 	d, err := r.prepare(ctx, record.Package, nil)
 	if err != nil {

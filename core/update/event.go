@@ -75,8 +75,8 @@ type Left struct {
 	Reason  string
 }
 
-// Unavailable says that a source could not be asked what it has: the AUR does
-// not answer.
+// Unavailable says that a source could not be asked what it has: the AUR or an
+// upstream does not answer.
 type Unavailable struct {
 	Err error
 }

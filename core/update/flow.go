@@ -51,6 +51,13 @@ type Config struct {
 	// Evaluate runs a PKGBUILD that cannot be read without, in a sandbox. Nil:
 	// such a base fails.
 	Evaluate func(ctx context.Context, dir string) (*pkgbuild.Srcinfo, error)
+	// Version fetches the sources of a PKGBUILD and returns the version that its
+	// pkgver() gives, both in a sandbox. Nil: VCS packages are not looked at
+	// upstream.
+	Version func(ctx context.Context, dir string) (string, error)
+	// VCSAge is how long after its last build a VCS package is left alone
+	// (build.vcs_allowed_age).
+	VCSAge time.Duration
 	// SignPackage writes path.sig beside a package file that was built here.
 	// Nil: packages are not signed.
 	SignPackage func(ctx context.Context, path string) error

@@ -20,6 +20,9 @@ type Request struct {
 	Local bool `json:"local"`
 	// AUR builds what is newer in the AUR than in the repository.
 	AUR bool `json:"aur"`
+	// VCS looks upstream for what Local and AUR look at, where it is a VCS
+	// package: one whose version pkgver() tells.
+	VCS bool `json:"vcs,omitempty"`
 	// Dependencies builds, too, what is needed, is in the AUR, and in no
 	// repository that is known.
 	Dependencies bool `json:"dependencies,omitempty"`
@@ -85,7 +88,7 @@ type Outcome struct {
 	Triggers  []string         `json:"triggers,omitempty"`  // triggers that failed, with the reason
 	Warnings  []string         `json:"warnings,omitempty"`  // what happened before the run and concerns it
 	// Unavailable are sources that could not be asked what they have, with the
-	// reason: an AUR that does not answer.
+	// reason: an AUR or an upstream that does not answer.
 	Unavailable []string      `json:"unavailable,omitempty"`
 	Took        time.Duration `json:"took_ns"`
 }
