@@ -138,7 +138,7 @@ func random(t testing.TB, path string, size int64) []byte {
 
 // impatient retries often, and soon finds a connection dead.
 func impatient(c *httpclient.RunnerConfig) {
-	c.MaxRetries, c.Backoff, c.Silence = 20, time.Millisecond, time.Second
+	c.MaxRetries, c.Backoff, c.Silence = 10, time.Millisecond, time.Second
 }
 
 // TestBrokenConnections cuts connections at random, while sources and a package

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash"
@@ -189,7 +190,7 @@ func (r *Runner) send(ctx context.Context, object api.Object, path string) error
 		if err == nil || ctx.Err() != nil || stalled >= maxStalled || decided(err) && !errors.Is(err, api.ErrConflict) {
 			return err
 		}
-		if pauseErr := pause(ctx, r.client.backoff(stalled)); pauseErr != nil {
+		if pauseErr := r.pause(ctx, stalled); pauseErr != nil {
 			return pauseErr
 		}
 		have, whole, headErr := r.have(ctx, object.SHA256)
@@ -203,6 +204,12 @@ func (r *Runner) send(ctx context.Context, object api.Object, path string) error
 			offset = min(have, info.Size())
 		}
 	}
+}
+
+// pause waits before the next try. It does not wait long: the network may have
+// healed, and there is a lease to keep.
+func (r *Runner) pause(ctx context.Context, failures int) error {
+	return pause(ctx, min(max(r.client.backoff(failures), minPause), maxPause))
 }
 
 // have asks how much of an object is there.
@@ -228,7 +235,9 @@ func decided(err error) bool {
 	_, answered := errors.AsType[*api.Error](err)
 	_, redirected := errors.AsType[*moved](err)
 	_, nonsense := errors.AsType[*falseAnswer](err)
-	return answered || redirected || nonsense
+	_, noJSON := errors.AsType[*json.SyntaxError](err)
+	_, otherJSON := errors.AsType[*json.UnmarshalTypeError](err)
+	return answered || redirected || nonsense || noJSON || otherJSON
 }
 
 // falseAnswer is an answer that no worker of ours gives.
@@ -292,7 +301,7 @@ func (j *remoteJob) follow(ctx context.Context) {
 			}
 			return
 		}
-		if pause(ctx, max(j.runner.client.backoff(failures), 10*time.Millisecond)) != nil {
+		if j.runner.pause(ctx, failures) != nil {
 			return
 		}
 		failures++
@@ -453,7 +462,7 @@ func (j *remoteJob) fetch(ctx context.Context, object api.Object, path string) e
 		if decided(err) || stalled >= maxStalled || time.Since(j.heard) > j.lease() {
 			return err
 		}
-		if err := pause(ctx, max(j.runner.client.backoff(stalled), 10*time.Millisecond)); err != nil {
+		if err := j.runner.pause(ctx, stalled); err != nil {
 			return err
 		}
 	}

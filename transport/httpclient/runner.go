@@ -31,6 +31,8 @@ const (
 	runnerBackoff  = 200 * time.Millisecond
 	runnerRetries  = 3
 	forgetTime     = 10 * time.Second
+	minPause       = 10 * time.Millisecond
+	maxPause       = 5 * time.Second
 	cancelTime     = 2 * time.Minute // that ending a build may take the worker
 )
 

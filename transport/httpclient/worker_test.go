@@ -30,6 +30,8 @@ type workerOptions struct {
 	Slots      int
 	MaxObjects int64
 	Address    string // empty: any
+	Immediate  bool   // builds nothing, and gives packages at once
+	Disk       int64  // Dir is a file system of so many bytes; 0: it is not
 }
 
 // serveWorker is the process of a worker: it prints its address, and serves
@@ -39,12 +41,17 @@ func serveWorker(text string) error {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
 	}
-	local, err := build.NewLocal(build.Config{User: o.User, Scratch: o.Scratch})
-	if err != nil {
-		return err
+	var runner build.Runner = &immediate{dir: o.Scratch, size: 100_000}
+	if !o.Immediate {
+		local, err := build.NewLocal(build.Config{User: o.User, Scratch: o.Scratch})
+		if err != nil {
+			return err
+		}
+		defer local.Close()
+		runner = local
 	}
 	builds, err := httpserver.NewBuilds(httpserver.BuildsConfig{
-		Runner: local, Dir: o.Dir, MaxObjects: o.MaxObjects,
+		Runner: runner, Dir: o.Dir, MaxObjects: o.MaxObjects,
 		Version: "1.0.0", Architectures: []string{"x86_64"}, Slots: o.Slots, Features: []string{"big"},
 	})
 	if err != nil {
@@ -66,9 +73,6 @@ func serveWorker(text string) error {
 	<-ctx.Done()
 	err = builds.Close()
 	server.Close()
-	if closeErr := local.Close(); err == nil {
-		err = closeErr
-	}
 	return err
 }
 
@@ -117,6 +121,9 @@ func (w *worker) start() {
 		w.t.Fatal(err)
 	}
 	w.cmd = exec.Command(self, string(text))
+	if w.options.Disk > 0 {
+		w.cmd = onDisk(w.options.Dir, w.options.Disk, w.cmd)
+	}
 	w.cmd.Env = append(os.Environ(), "AHRIMAN_ROLE=worker", "AHRIMAN_PEAK=/dev/null")
 	w.cmd.Stderr = os.Stderr
 	if w.stdin, err = w.cmd.StdinPipe(); err != nil {
@@ -135,6 +142,17 @@ func (w *worker) start() {
 	}
 	w.address, w.reaped = strings.TrimSpace(line), false
 	w.options.Address = w.address
+}
+
+// onDisk returns the command with a file system of size bytes at dir, which
+// only it sees.
+func onDisk(dir string, size int64, cmd *exec.Cmd) *exec.Cmd {
+	args := []string{"--mount"}
+	if os.Geteuid() != 0 {
+		args = append(args, "--user", "--map-root-user")
+	}
+	script := fmt.Sprintf(`mkdir -p "$0" && mount -t tmpfs -o size=%d tmpfs "$0" && exec "$@"`, size)
+	return exec.Command("unshare", append(append(args, "sh", "-c", script, dir), cmd.Args...)...)
 }
 
 // kill ends the process with SIGKILL.
