@@ -7,9 +7,9 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
+	"sync"
 
 	"ahriman/transport/httpclient/clienttest"
 
@@ -21,7 +21,7 @@ import (
 //	standin [-python] [-user NAME:PASSWORD] [-process JSON] [-requests FILE] -dir DIR -addr-file FILE
 //
 // It stores uploads in DIR, knows nothing else, and writes its address to FILE;
-// and to the FILE of -requests, when it is interrupted, what it was asked.
+// and what it was asked to the FILE of -requests, after each request.
 func standin() {
 	python := flag.Bool("python", false, "be a Python node")
 	user := flag.String("user", "", "want a log-in")
@@ -42,7 +42,7 @@ func standin() {
 		handler = &node.PythonNode
 	}
 	if *requests != "" {
-		go writeAtTheEnd(node, *requests)
+		handler = noting(handler, node, *requests)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -54,19 +54,24 @@ func standin() {
 	log.Fatal(http.Serve(listener, handler))
 }
 
-// writeAtTheEnd waits for the interrupt, and ends the program.
-func writeAtTheEnd(node *clienttest.Node, path string) {
-	interrupt := make(chan os.Signal, 1)
-	signal.Notify(interrupt, os.Interrupt)
-	<-interrupt
-	text, err := json.Marshal(node.Requests())
-	if err == nil {
-		err = os.WriteFile(path, text, 0o644)
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
-	os.Exit(0)
+// noting writes what a node was asked, after each request.
+func noting(next http.Handler, node *clienttest.Node, path string) http.Handler {
+	var mu sync.Mutex
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r)
+		mu.Lock()
+		defer mu.Unlock()
+		text, err := json.Marshal(node.Requests())
+		if err == nil {
+			err = os.WriteFile(path+".new", text, 0o644)
+		}
+		if err == nil {
+			err = os.Rename(path+".new", path)
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+	})
 }
 
 // likePython compares what a node was asked, as a stand-in wrote it, with what
