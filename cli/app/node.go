@@ -12,6 +12,7 @@ import (
 	"ahriman/core/config"
 	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/trigger"
@@ -174,7 +175,10 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 // addBuilding adds what a flow needs to build and to deliver.
 func (n *node) addBuilding(c *update.Config) error {
 	var err error
-	c.Runner = func() (build.Runner, error) { return n.local() }
+	c.Workers = func(context.Context) ([]schedule.Worker, error) {
+		local, err := n.local()
+		return []schedule.Worker{{Name: "local", Runner: local, Slots: n.settings.Build.Jobs}}, err
+	}
 	if c.Triggers, err = n.triggers(nil); err != nil {
 		return err
 	}

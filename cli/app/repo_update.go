@@ -104,23 +104,22 @@ func (c *repoUpdate) plan(ctx context.Context, env *Env, globals *Globals, n *no
 	if err != nil {
 		return found{}, err
 	}
-	levels, outcome, err := flow.Plan(ctx, request)
+	plan, outcome, err := flow.Plan(ctx, request)
 	if err != nil {
 		return found{}, err
 	}
 	out := ui.New(env.Stdout, env.Getenv)
 	table := out.Table("#level", "package", "version", "why")
-	for i, level := range levels {
-		for _, due := range level {
-			if c.JSON {
-				line := planLine{Level: i, Base: due.Package.Base, Version: due.Package.Version, Reason: due.Reason}
-				if err := out.JSON(line); err != nil {
-					return found{}, err
-				}
-				continue
+	for _, step := range plan.Steps {
+		due := plan.Due[step.Task.Base()]
+		if c.JSON {
+			line := planLine{Level: step.Level, Base: due.Package.Base, Version: due.Package.Version, Reason: due.Reason}
+			if err := out.JSON(line); err != nil {
+				return found{}, err
 			}
-			table.Row(i, due.Package.Base, due.Package.Version, due.Reason)
+			continue
 		}
+		table.Row(step.Level, due.Package.Base, due.Package.Version, due.Reason)
 	}
 	if err := table.Flush(); err != nil {
 		return found{}, err
@@ -136,7 +135,7 @@ func (c *repoUpdate) plan(ctx context.Context, env *Env, globals *Globals, n *no
 	for _, reason := range outcome.Unavailable {
 		fmt.Fprintf(env.Stderr, "ahriman: error: %s\n", reason)
 	}
-	return found{len(levels) > 0}, outcomeError(outcome.Err())
+	return found{len(plan.Steps) > 0}, outcomeError(outcome.Err())
 }
 
 // planLine is what --dry-run --json prints of a base.

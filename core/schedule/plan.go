@@ -12,7 +12,8 @@ import (
 // Step is what a plan has for one task.
 type Step struct {
 	Task   Task
-	Worker string        // empty: no worker can do it
+	Level  int           // how many tasks the longest chain before it has
+	Worker string        // empty: Begin and End mean nothing, no worker can do it
 	Begin  time.Duration // after the run's start
 	End    time.Duration
 	// Guessed says that the time is an estimate by other builds.
@@ -120,14 +121,16 @@ func (p *planned) why(j *job) string {
 func (p *planned) schedule(begin time.Time) *Schedule {
 	s := p.state
 	result := &Schedule{Bound: s.bound()}
+	levels := s.levels()
 	var never []Step
 	for _, j := range s.jobs {
 		if step := p.steps[j]; step != nil {
+			step.Level = levels[j]
 			result.Steps = append(result.Steps, *step)
 			result.Took = max(result.Took, step.End)
 			continue
 		}
-		step := Step{Task: j.Task, Guessed: j.Package.Seconds <= 0}
+		step := Step{Task: j.Task, Level: levels[j], Guessed: j.Package.Seconds <= 0}
 		if step.Why = s.lacking(j); j.phase == waits {
 			step.Why = "needs " + s.awaited(j, begin)
 		}
@@ -144,6 +147,17 @@ func (p *planned) schedule(begin time.Time) *Schedule {
 		result.Opened = append(result.Opened, o.Base+" needs "+o.Needs)
 	}
 	return result
+}
+
+// levels returns how many tasks the longest chain before each has.
+func (s *state) levels() map[*job]int {
+	levels := map[*job]int{}
+	for _, j := range s.order {
+		for _, need := range j.needs {
+			levels[j] = max(levels[j], levels[need]+1)
+		}
+	}
+	return levels
 }
 
 // bound is the time that no schedule can fall below.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"ahriman/core/alpm"
@@ -20,14 +21,16 @@ type Assignment struct {
 	Version string // that is built; once it is built, that was
 	Input   string // digest of all that goes in, hex
 	Worker  string
-	Built   bool // its packages are here, not published yet
 	Started time.Time
+	// Packages are the names of what the build gave, from when its files begin to
+	// be put where the next publication finds them.
+	Packages []string
 }
 
 // Assign keeps an assignment, in place of the base's last.
 func (db *DB) Assign(ctx context.Context, id alpm.RepositoryID, a Assignment) error {
-	_, err := db.exec(ctx, `INSERT OR REPLACE INTO assignments (repository, base, id, version, input, worker, built, started_us)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, key(id), a.Base, a.ID, a.Version, a.Input, a.Worker, a.Built, microseconds(a.Started))
+	_, err := db.exec(ctx, `INSERT OR REPLACE INTO assignments (repository, base, id, version, input, worker, packages, started_us)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, key(id), a.Base, a.ID, a.Version, a.Input, a.Worker, strings.Join(a.Packages, " "), microseconds(a.Started))
 	if err != nil {
 		return fmt.Errorf("storing who builds %s of %s: %w", a.Base, id, err)
 	}
@@ -49,12 +52,13 @@ func (db *DB) Assignments(ctx context.Context, id alpm.RepositoryID) (map[string
 	oldest := microseconds(db.now().Add(-maxAssigned))
 	err := db.rows(ctx, func(rows *sql.Rows) error {
 		var a Assignment
+		var packages string
 		var started sql.NullInt64
-		err := rows.Scan(&a.Base, &a.ID, &a.Version, &a.Input, &a.Worker, &a.Built, &started)
-		a.Started = fromMicroseconds(started)
+		err := rows.Scan(&a.Base, &a.ID, &a.Version, &a.Input, &a.Worker, &packages, &started)
+		a.Packages, a.Started = strings.Fields(packages), fromMicroseconds(started)
 		all[a.Base] = a
 		return err
-	}, "SELECT base, id, version, input, worker, built, started_us FROM assignments WHERE repository = ? AND started_us >= ?", key(id), oldest)
+	}, "SELECT base, id, version, input, worker, packages, started_us FROM assignments WHERE repository = ? AND started_us >= ?", key(id), oldest)
 	if err == nil {
 		_, err = db.exec(ctx, "DELETE FROM assignments WHERE repository = ? AND started_us < ?", key(id), oldest)
 	}

@@ -389,7 +389,7 @@ func TestAssignments(t *testing.T) {
 	now := db.now().Truncate(time.Second)
 	a := Assignment{Base: "a", ID: "j1", Version: "1-1", Input: "d1", Worker: "w1", Started: now}
 	check(t, "assign", nil, nil, db.Assign(ctx, aur, a))
-	a.ID, a.Worker, a.Built = "j2", "w2", true
+	a.ID, a.Worker, a.Packages = "j2", "w2", []string{"a", "a-docs"}
 	check(t, "assign again", nil, nil, db.Assign(ctx, aur, a))
 	check(t, "assign old", nil, nil, db.Assign(ctx, aur, Assignment{Base: "old", ID: "j3", Started: now.Add(-8 * 24 * time.Hour)}))
 	check(t, "assign b", nil, nil, db.Assign(ctx, aur, Assignment{Base: "b", ID: "j4", Started: now}))

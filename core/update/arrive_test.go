@@ -59,9 +59,8 @@ func TestDelivered(t *testing.T) {
 			f.lockBuilds()
 			f.want("a", pkgbuildOf("a", "1"))
 			f.want("b", pkgbuildOf("b", "1", "depends=(a)"))
-			f.config.Runner = func() (build.Runner, error) {
-				return &deliverer{fixture: f, version: test.version, publish: test.publish}, nil
-			}
+			d := &deliverer{fixture: f, version: test.version, publish: test.publish}
+			f.config.Workers = f.workers(func() build.Runner { return d })
 			outcome, events, err := f.run()
 			if (err != nil) != (test.want == nil) || len(outcome.Published) != len(test.want) {
 				t.Errorf("%+v, %v", outcome, err)

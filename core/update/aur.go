@@ -170,7 +170,7 @@ func (r *run) needs(ctx context.Context, base string, by *due) *due {
 func missing(dues []*due, have map[string]bool) map[string]*due {
 	wanted := map[string]*due{}
 	for _, d := range dues {
-		for _, text := range d.relation.needs {
+		for _, text := range d.relation.all() {
 			relation, err := alpm.ParseRelation(text)
 			if err == nil && !have[relation.Name] && wanted[relation.Name] == nil {
 				wanted[relation.Name] = d

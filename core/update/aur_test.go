@@ -174,10 +174,8 @@ func TestAURDependencies(t *testing.T) {
 		t.Fatal(err)
 	}
 	var due []string
-	for _, level := range plan {
-		for _, d := range level {
-			due = append(due, d.Package.Base+": "+d.Reason)
-		}
+	for base, d := range plan.Due {
+		due = append(due, base+": "+d.Reason)
 	}
 	slices.Sort(due)
 	f.expect("plan", due, []string{

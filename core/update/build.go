@@ -4,131 +4,263 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync"
 	"time"
 
-	"ahriman/core/alpm"
 	"ahriman/core/build"
 	"ahriman/core/internal/durable"
+	"ahriman/core/schedule"
+	"ahriman/core/store"
 	"ahriman/core/tree"
 	"ahriman/core/trigger"
 
 	"github.com/google/uuid"
 )
 
-// levels puts what is due in the order of its dependencies.
-func levels(dues []*due) [][]*due {
-	byBase := map[string]*due{}
-	var nodes []tree.Package
-	for _, d := range dues {
-		byBase[d.pkg.Base] = d
-		nodes = append(nodes, tree.Package{Base: d.pkg.Base, Version: d.pkg.Version,
-			Names: d.relation.names, Provides: d.relation.provides, Depends: d.relation.needs})
-	}
-	var result [][]*due
-	for _, level := range tree.New(nodes).Levels() {
-		var dues []*due
-		for _, p := range level {
-			dues = append(dues, byBase[p.Base])
-		}
-		result = append(result, dues)
-	}
-	return result
+// builds are the builds of one run.
+type builds struct {
+	*run
+	dues     map[string]*due
+	delivery delivery
+
+	mu        sync.Mutex
+	published *stock // what there is to build with; nil: to be read
+	begun     map[string]*begun
+	refused   map[string]error // why built bases were not published
 }
 
-// build builds what is due, level by level, and publishes each level before the
-// next is begun. What needs a base that failed is not tried.
+// begun is the last attempt at a base.
+type begun struct {
+	with  *ingredients
+	batch *batch // what it gave, once that is accepted
+}
+
+// build has the workers build what is due, publishes what they give, and what
+// needs it next. What needs a base that failed is not tried.
 func (r *run) build(ctx context.Context, dues []*due) error {
-	if r.Runner == nil {
+	if r.Workers == nil {
 		return errors.New("this node does not build")
 	}
-	runner, err := r.Runner()
+	b := &builds{run: r, dues: map[string]*due{}, begun: map[string]*begun{}, refused: map[string]error{}}
+	b.delivery.deliver = func(result trigger.Result) { r.deliver(ctx, result) }
+	for _, d := range dues {
+		b.dues[d.pkg.Base] = d
+	}
+	tasks, err := r.tasks(ctx, dues)
 	if err != nil {
 		return err
 	}
-	failed := map[string]string{} // a name or provision of what failed: its base
-	for _, level := range levels(dues) {
-		stock, err := r.stock(ctx)
-		if err != nil {
-			return err
-		}
-		var built []*batch
-		before := len(r.outcome.Failed)
-		for _, d := range level {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if needs := d.needing(failed); len(needs) > 0 {
-				r.skip(ctx, d, needs)
-				r.dequeue(ctx, d.request)
-				d.markFailed(failed)
-				continue
-			}
-			b, err := r.buildOne(ctx, runner, d, stock)
-			switch {
-			case ctx.Err() != nil:
-				r.interrupted(ctx, d)
-				return ctx.Err()
-			case err != nil:
-				r.fail(ctx, d.pkg, err)
-				r.dequeue(ctx, d.request)
-				d.markFailed(failed)
-			default:
-				built = append(built, b)
-				r.dequeue(ctx, d.request)
-			}
-		}
-		r.discard(level)
-		published, err := r.publish(ctx, built)
-		if err != nil {
-			return err
-		}
-		if failures := r.outcome.Failed[before:]; len(published)+len(failures) > 0 {
-			r.deliver(ctx, trigger.Result{Built: published, Failed: triggerFailures(failures)})
-		}
+	for i, t := range tasks {
+		tasks[i].Worker = r.assigned[t.Base()].Worker
 	}
+	s, err := schedule.New(tasks, schedule.Config{
+		Workers: r.Workers, Retries: r.Retries, Lease: r.Lease, Patience: r.Patience,
+		Prepare: b.prepare, Accept: b.accept, Finish: b.finish, Log: b.log,
+		Observe: func(e schedule.Event) { b.observe(ctx, e) },
+	})
+	if err != nil {
+		return err
+	}
+	err = s.Run(ctx)
+	b.delivery.wait()
+	return err
+}
+
+// tasks describes what is due to the scheduler.
+func (r *run) tasks(ctx context.Context, dues []*due) ([]schedule.Task, error) {
+	seconds, err := r.Store.BuildSeconds(ctx, r.Repository.ID())
+	if err != nil {
+		return nil, err
+	}
+	tasks := make([]schedule.Task, 0, len(dues))
+	for _, d := range dues {
+		tasks = append(tasks, schedule.Task{
+			Kind: d.relation.kind, Architecture: r.architecture(),
+			Package: tree.Package{
+				Base: d.pkg.Base, Version: d.pkg.Version, Names: d.relation.names, Provides: d.relation.provides,
+				Depends: d.relation.needs, CheckDepends: d.relation.tests, Seconds: seconds[d.pkg.Base],
+			},
+		})
+	}
+	return tasks, nil
+}
+
+// prepare makes the job of an attempt and keeps who has it. A job that an
+// earlier run began on this worker, with the same input, goes on.
+func (b *builds) prepare(ctx context.Context, a schedule.Attempt) (build.Job, error) {
+	d := b.dues[a.Task.Base()]
+	stock, err := b.stock(ctx)
+	if err != nil {
+		return build.Job{}, err
+	}
+	with, err := stock.gather(ctx, d.relation.all())
+	if err != nil {
+		return build.Job{}, err
+	}
+	if with.digest, err = b.inputDigest(ctx, d, with); err != nil {
+		return build.Job{}, err
+	}
+	b.mu.Lock()
+	b.begun[d.pkg.Base] = &begun{with: with}
+	b.mu.Unlock()
+	id := uuid.NewString()
+	if before := b.assigned[d.pkg.Base]; a.Task.Worker == a.Worker && before.Input == with.digest {
+		id = before.ID
+	}
+	err = b.Store.Assign(ctx, b.Repository.ID(), store.Assignment{
+		Base: d.pkg.Base, ID: id, Version: d.pkg.Version, Input: with.digest, Worker: a.Worker, Started: a.Began,
+	})
+	return build.Job{
+		ID: id, Base: d.pkg.Base, Architecture: b.architecture(), Source: d.dir,
+		Packager: cmp.Or(d.packager, b.request.Packager), Dependencies: with.files,
+		Origin: d.pkg.Origin, Patches: d.patches,
+	}, err
+}
+
+// stock returns what there is to build with now.
+func (b *builds) stock(ctx context.Context) (*stock, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.published == nil {
+		stock, err := b.run.stock(ctx)
+		if err != nil {
+			return nil, err
+		}
+		b.published = stock
+	}
+	return b.published, nil
+}
+
+func (b *builds) log(a schedule.Attempt) io.WriteCloser {
+	return b.newLineWriter(context.Background(), b.dues[a.Task.Base()].pkg)
+}
+
+// accept checks and signs what a worker gave, and moves it to the waiting
+// directory, where the next run finds it if this one dies.
+func (b *builds) accept(ctx context.Context, f schedule.Finished) error {
+	d := b.dues[f.Task.Base()]
+	begun := b.of(d)
+	given := &batch{base: d.pkg.Base, origin: d.pkg.Origin}
+	b.record(ctx, d, begun.with, f.Attempt, f.Result)
+	var err error
+	if f.Result.Delivered {
+		given, err = b.arrived(ctx, given)
+	} else {
+		err = b.handOver(ctx, d, f, given)
+	}
+	if err != nil {
+		return err
+	}
+	d.pkg.Version = given.version() // pkgver() may have changed it
+	p, err := given.describe(nil)
+	if err != nil {
+		return err
+	}
+	text, err := d.text()
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	begun.batch = given
+	b.mu.Unlock()
+	b.emit(ctx, BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, PKGBUILD: text})
+	b.dequeue(ctx, d.request)
 	return nil
 }
 
-func triggerFailures(failures []Failure) []trigger.Failure {
-	var result []trigger.Failure
-	for _, f := range failures {
-		result = append(result, trigger.Failure{Base: f.Base, Reason: f.Reason})
-	}
-	return result
+func (b *builds) of(d *due) *begun {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.begun[d.pkg.Base]
 }
 
-// needing returns the failed bases that d needs, sorted.
-func (d *due) needing(failed map[string]string) []string {
-	needs := map[string]bool{}
-	for _, text := range d.relation.needs {
-		if relation, err := alpm.ParseRelation(text); err == nil && failed[relation.Name] != "" {
-			needs[failed[relation.Name]] = true
-		}
+// finish publishes what was accepted.
+func (b *builds) finish(ctx context.Context, finished []schedule.Finished) (map[string]error, error) {
+	var batches []*batch
+	for _, f := range finished {
+		batches = append(batches, b.of(b.dues[f.Task.Base()]).batch)
 	}
-	return slices.Sorted(maps.Keys(needs))
+	published, refused, err := b.publish(ctx, batches)
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	b.published = nil
+	maps.Copy(b.refused, refused)
+	b.mu.Unlock()
+	b.delivery.add(trigger.Result{Built: published})
+	return refused, nil
 }
 
-func (d *due) markFailed(failed map[string]string) {
-	for _, name := range d.relation.names {
-		failed[name] = d.pkg.Base
+// observe takes over what the scheduler says of a base.
+func (b *builds) observe(ctx context.Context, e schedule.Event) {
+	switch e := e.(type) {
+	case schedule.Started:
+		b.emit(ctx, BuildStarted{Package: b.dues[e.Task.Base()].pkg, Worker: e.Worker, Expected: e.Expected})
+	case schedule.Ended:
+		b.ended(ctx, e)
+	case schedule.Published:
+		b.over(ctx, e.Task)
+	case schedule.Failed:
+		b.failed(ctx, e)
+	case schedule.Skipped:
+		d := b.dues[e.Task.Base()]
+		b.skip(ctx, d, e.Needs)
+		b.dequeue(ctx, d.request)
+		b.over(ctx, e.Task)
 	}
-	for _, text := range d.relation.provides {
-		if relation, err := alpm.ParseRelation(text); err == nil {
-			failed[relation.Name] = d.pkg.Base
-		}
+	if b.Watch != nil {
+		b.Watch(e)
+	}
+}
+
+// ended takes over how an attempt ended.
+func (b *builds) ended(ctx context.Context, e schedule.Ended) {
+	d := b.dues[e.Task.Base()]
+	failure, isFailure := errors.AsType[*build.Failure](e.Err)
+	switch {
+	case e.Err == nil:
+	case ctx.Err() != nil:
+		b.interrupted(ctx, d)
+		b.over(ctx, e.Task)
+	case isFailure && failure != nil:
+		b.record(ctx, d, b.of(d).with, e.Attempt, nil)
+	}
+	if e.Err != nil && e.Again {
+		b.emit(ctx, BuildAgain{Package: d.pkg, Worker: e.Worker, Err: e.Err})
+	}
+}
+
+// failed takes over that a base was given up.
+func (b *builds) failed(ctx context.Context, e schedule.Failed) {
+	d := b.dues[e.Task.Base()]
+	b.mu.Lock()
+	refused := b.refused[d.pkg.Base] != nil
+	b.mu.Unlock()
+	if !refused { // else it is among the refused
+		b.fail(ctx, d.pkg, e.Err)
+		b.delivery.add(trigger.Result{Failed: []trigger.Failure{{Base: d.pkg.Base, Reason: e.Err.Error()}}})
+	}
+	b.dequeue(ctx, d.request)
+	b.over(ctx, e.Task)
+}
+
+// over forgets a base that is done with, whatever became of it.
+func (b *builds) over(ctx context.Context, t schedule.Task) {
+	b.discard([]*due{b.dues[t.Base()]})
+	if err := b.Store.Unassign(context.WithoutCancel(ctx), b.Repository.ID(), t.Base()); err != nil {
+		b.Logger.Warn("a base is done with", "error", err)
 	}
 }
 
 func (r *run) skip(ctx context.Context, d *due, needs []string) {
-	r.outcome.Skipped = append(r.outcome.Skipped, Omission{Base: d.pkg.Base, Version: d.pkg.Version,
-		Reason: "needs " + strings.Join(needs, ", ")})
+	omission := Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: "needs " + strings.Join(needs, ", ")}
+	r.note(func(o *Outcome) { o.Skipped = append(o.Skipped, omission) })
 	r.emit(ctx, Skipped{Package: d.pkg, Needs: needs})
 }
 
@@ -137,45 +269,6 @@ func (r *run) interrupted(ctx context.Context, d *due) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	r.emit(ctx, Due{Package: d.pkg, Reason: "interrupted"})
-}
-
-// buildOne builds a base, signs what it gave and hands it over to the waiting
-// directory, where the next run finds it if this one dies.
-func (r *run) buildOne(ctx context.Context, runner build.Runner, d *due, stock *stock) (*batch, error) {
-	with, err := stock.gather(ctx, d.relation.needs)
-	if err != nil {
-		return nil, err
-	}
-	if with.digest, err = r.inputDigest(ctx, d, with); err != nil {
-		return nil, err
-	}
-	r.emit(ctx, BuildStarted{Package: d.pkg})
-	started := time.Now()
-	result, err := r.start(ctx, runner, d, with.files)
-	r.record(ctx, d, with, started, result)
-	if err != nil {
-		return nil, err
-	}
-	b := &batch{base: d.pkg.Base, origin: d.pkg.Origin}
-	if result.Delivered {
-		b, err = r.arrived(ctx, b)
-	} else {
-		err = r.handOver(ctx, result.Files, b)
-	}
-	if err != nil {
-		return nil, err
-	}
-	d.pkg.Version = b.version() // pkgver() may have changed it
-	p, err := b.describe(nil)
-	if err != nil {
-		return nil, err
-	}
-	text, err := d.text()
-	if err != nil {
-		return nil, err
-	}
-	r.emit(ctx, BuildEnded{Package: p, Took: time.Since(started), Commit: d.commit, PKGBUILD: text})
-	return b, nil
 }
 
 // maxPKGBUILD is how much of a PKGBUILD is kept, in bytes.
@@ -192,52 +285,33 @@ func (d *due) text() (string, error) {
 	return strings.ToValidUTF8(string(text), "\uFFFD"), err
 }
 
-// start runs one job and copies its log to the observers.
-func (r *run) start(ctx context.Context, runner build.Runner, d *due, dependencies []string) (*build.Result, error) {
-	job := build.Job{
-		ID: uuid.NewString(), Base: d.pkg.Base, Architecture: r.architecture(), Source: d.dir,
-		Packager: cmp.Or(d.packager, r.request.Packager), Dependencies: dependencies,
-		Origin: d.pkg.Origin, Patches: d.patches,
-	}
-	if err := runner.Start(ctx, job); err != nil {
-		return nil, err
-	}
-	lines := r.newLineWriter(ctx, d.pkg)
-	result, err := runner.Attach(ctx, job.ID, lines)
-	lines.Close()
-	if ctx.Err() != nil {
-		ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		defer cancel()
-		if err := runner.Cancel(ending, job.ID); err != nil {
-			r.Logger.Error("cancelling a build", "base", d.pkg.Base, "error", err)
-		}
-	}
-	return result, err
-}
-
 // handOver signs package files and moves them to the waiting directory.
-func (r *run) handOver(ctx context.Context, files []string, b *batch) error {
-	if len(files) == 0 {
-		return errors.New("the build gave no package")
-	}
-	if err := os.MkdirAll(r.Repository.Waiting(), 0o755); err != nil {
+func (b *builds) handOver(ctx context.Context, d *due, f schedule.Finished, to *batch) error {
+	infos, err := d.verify(f.Result.Files, b.architecture())
+	if err != nil {
 		return err
 	}
-	for _, path := range files {
-		info, err := alpm.ReadInfo(path)
-		if err != nil {
-			return err
-		}
-		if info.Base != b.base {
-			return fmt.Errorf("%s is a package of %s", filepath.Base(path), info.Base)
-		}
-		if r.SignPackage != nil {
-			if err := r.SignPackage(ctx, path); err != nil {
+	if err := os.MkdirAll(b.Repository.Waiting(), 0o755); err != nil {
+		return err
+	}
+	// If this run dies from here on, the next one knows what has to be there to
+	// be published, and that it is not to be built again: see resume.
+	var names []string
+	for _, info := range infos {
+		names = append(names, info.Name)
+	}
+	err = b.Store.Assign(ctx, b.Repository.ID(), store.Assignment{
+		Base: d.pkg.Base, ID: f.Job.ID, Version: infos[0].Version, Input: b.of(d).with.digest, Worker: f.Worker, Packages: names, Started: f.Began,
+	})
+	if err != nil {
+		return err
+	}
+	for i, path := range f.Result.Files {
+		waiting := filepath.Join(b.Repository.Waiting(), filepath.Base(path))
+		if b.SignPackage != nil {
+			if err := b.SignPackage(ctx, path); err != nil {
 				return err
 			}
-		}
-		waiting := filepath.Join(r.Repository.Waiting(), filepath.Base(path))
-		if r.SignPackage != nil {
 			if err := durable.Move(ctx, path+".sig", waiting+".sig"); err != nil {
 				return err
 			}
@@ -245,7 +319,7 @@ func (r *run) handOver(ctx context.Context, files []string, b *batch) error {
 		if err := durable.Move(ctx, path, waiting); err != nil {
 			return err
 		}
-		if err := b.add(waiting, info); err != nil {
+		if err := to.add(waiting, infos[i]); err != nil {
 			return err
 		}
 	}

@@ -10,8 +10,10 @@ import (
 	"slices"
 
 	"ahriman/core/alpm"
+	"ahriman/core/build"
 	"ahriman/core/internal/durable"
 	"ahriman/core/pkgbuild"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 )
@@ -32,12 +34,27 @@ type due struct {
 type relations struct {
 	names    []string // packages it builds
 	provides []string
-	needs    []string // depends, makedepends, checkdepends
+	needs    []string // depends, makedepends
+	tests    []string // checkdepends
+	kind     string   // bases of one kind take about as long
 }
 
-// Plan returns what Run would build, in the order in which it would, one level
-// after the other, and what it would leave alone. Nothing is changed.
-func (f *Flow) Plan(ctx context.Context, request Request) ([][]Due, *Outcome, error) {
+// all returns what a build needs.
+func (r relations) all() []string {
+	all := slices.Concat(r.needs, r.tests)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// Plan is what a run would build, where and when.
+type Plan struct {
+	*schedule.Schedule
+	Due map[string]Due // by base
+}
+
+// Plan returns what Run would build, and what it would leave alone. Nothing is
+// changed. A node that does not build plans as if it did.
+func (f *Flow) Plan(ctx context.Context, request Request) (*Plan, *Outcome, error) {
 	r := f.newRun(request)
 	r.observers, r.planning = nil, true
 	defer r.clean()
@@ -45,13 +62,20 @@ func (f *Flow) Plan(ctx context.Context, request Request) ([][]Due, *Outcome, er
 	if err != nil {
 		return nil, nil, err
 	}
-	var plan [][]Due
-	for _, level := range levels(dues) {
-		var entries []Due
-		for _, d := range level {
-			entries = append(entries, Due{Package: d.pkg, Reason: d.reason})
-		}
-		plan = append(plan, entries)
+	tasks, err := r.tasks(ctx, dues)
+	if err != nil {
+		return nil, nil, err
+	}
+	workers := r.Workers
+	if workers == nil {
+		workers = func(context.Context) ([]schedule.Worker, error) { return []schedule.Worker{{Name: "local"}}, nil }
+	}
+	plan := &Plan{Due: map[string]Due{}}
+	if plan.Schedule, err = schedule.Plan(ctx, tasks, schedule.Config{Workers: workers}); err != nil {
+		return nil, nil, err
+	}
+	for _, d := range dues {
+		plan.Due[d.pkg.Base] = Due{Package: d.pkg, Reason: d.reason}
 	}
 	return plan, r.outcome, nil
 }
@@ -85,6 +109,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 		for _, q := range requests {
 			if r.wanted(q.Package.Base) {
 				add(r.requested(ctx, q, "requested", published))
+				taken[q.Package.Base] = true // what became of it is said
 			}
 		}
 	}
@@ -159,6 +184,10 @@ func (r *run) requested(ctx context.Context, q store.Request, why string, publis
 		return nil
 	}
 	d.reason, d.packager, d.request = why, q.Packager, q.ID
+	if a := r.assigned[d.pkg.Base]; r.answered(q, published) {
+		r.leave(ctx, d, q.ID, fmt.Sprintf("%s was built for it and is published", a.Version))
+		return nil
+	}
 	version := r.taken(d.pkg, published[d.pkg.Base])
 	if version == "" || alpm.Vercmp(d.pkg.Version, version) > 0 {
 		return d
@@ -319,10 +348,12 @@ func relationsOf(info *pkgbuild.Srcinfo, arch string) relations {
 	for _, p := range info.ForArch(arch) {
 		r.names = append(r.names, p.Name)
 		r.provides = append(r.provides, p.Provides...)
-		r.needs = append(r.needs, slices.Concat(p.Depends, p.MakeDepends, p.CheckDepends)...)
+		r.needs = append(r.needs, slices.Concat(p.Depends, p.MakeDepends)...)
+		r.tests = append(r.tests, p.CheckDepends...)
 	}
-	slices.Sort(r.needs)
-	r.needs = slices.Compact(r.needs)
+	if slices.Contains(info.Architectures(), "any") {
+		r.kind = "any" // mostly, there is nothing to compile
+	}
 	return r
 }
 
@@ -349,7 +380,11 @@ func (d *due) bump(ctx context.Context, published string) error {
 
 // fail says that a base could not be had.
 func (r *run) fail(ctx context.Context, p source.Package, err error) {
-	r.outcome.Failed = append(r.outcome.Failed, Failure{Base: p.Base, Version: p.Version, Reason: err.Error()})
+	failure := Failure{Base: p.Base, Version: p.Version, Reason: err.Error()}
+	if build, ok := errors.AsType[*build.Failure](err); ok {
+		failure.Log = build.Log
+	}
+	r.note(func(o *Outcome) { o.Failed = append(o.Failed, failure) })
 	r.emit(ctx, BuildEnded{Package: p, Err: err})
 }
 
@@ -365,7 +400,7 @@ func (r *run) leave(ctx context.Context, d *due, request int64, reason string) {
 
 // left says that a base was left as it is.
 func (r *run) left(ctx context.Context, o Omission) {
-	r.outcome.Unchanged = append(r.outcome.Unchanged, o)
+	r.note(func(outcome *Outcome) { outcome.Unchanged = append(outcome.Unchanged, o) })
 	r.emit(ctx, Left(o))
 }
 

@@ -20,9 +20,20 @@ type Due struct {
 	Reason  string
 }
 
-// BuildStarted says that a base is being built now.
+// BuildStarted says that a worker was given a base to build. It may be given to
+// another one later, after BuildAgain.
 type BuildStarted struct {
+	Package  source.Package
+	Worker   string
+	Expected time.Duration // how long it should take; an estimate
+}
+
+// BuildAgain says that a worker did not bring a build to its end, or that it
+// failed there, and that it is tried once more.
+type BuildAgain struct {
 	Package source.Package
+	Worker  string
+	Err     error
 }
 
 // LogLines are lines of a build's output, in order, without line ends.
@@ -37,6 +48,7 @@ type LogLines struct {
 // properties of the package files; after a failure, what was asked for.
 type BuildEnded struct {
 	Package  source.Package
+	Worker   string // empty when none had it
 	Took     time.Duration
 	Commit   string // of the sources; empty where they are not git's
 	PKGBUILD string // what was built, patches applied
@@ -95,6 +107,7 @@ type RunEnded struct {
 func (RunStarted) isEvent()   {}
 func (Due) isEvent()          {}
 func (BuildStarted) isEvent() {}
+func (BuildAgain) isEvent()   {}
 func (LogLines) isEvent()     {}
 func (BuildEnded) isEvent()   {}
 func (Skipped) isEvent()      {}

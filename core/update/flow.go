@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"sync"
 	"time"
 
 	"ahriman/core/alpm"
-	"ahriman/core/build"
 	"ahriman/core/internal/durable"
 	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/trigger"
@@ -39,14 +40,17 @@ type Supply interface {
 
 // Config is what a Flow works with.
 type Config struct {
-	Repository *repository.Repository       // required
-	Store      *store.DB                    // required
-	Runner     func() (build.Runner, error) // asked when there is something to build; nil: nothing is
-	Sources    Sources                      // required to add and to build
-	AUR        AUR                          // nil: not asked
-	Triggers   *trigger.Chain               // nil: none
-	Supplies   []Supply                     // besides the repository itself, in order of preference
-	Observers  []Observer                   // besides the store
+	Repository *repository.Repository // required
+	Store      *store.DB              // required
+	// Workers are those who build, of which this machine may be one: see
+	// schedule.Config. They are asked for when there is something to build, and
+	// again and again while it is. Nil: this node does not build.
+	Workers   func(ctx context.Context) ([]schedule.Worker, error)
+	Sources   Sources        // required to add and to build
+	AUR       AUR            // nil: not asked
+	Triggers  *trigger.Chain // nil: none
+	Supplies  []Supply       // besides the repository itself, in order of preference
+	Observers []Observer     // besides the store
 
 	// Evaluate runs a PKGBUILD that cannot be read without, in a sandbox. Nil:
 	// such a base fails.
@@ -87,6 +91,13 @@ type Config struct {
 	// same; publishing does not need it. Its error is a *repository.LockedError
 	// when another run has it, at once where wait is false. Nil: none.
 	Lock func(ctx context.Context, wait bool) (release func(), err error)
+	// Watch is told what the scheduler does, besides what observers are told; it
+	// must not take long. Nil: nobody is.
+	Watch func(schedule.Event)
+	// Retries is how often a failed build is tried again on another worker; Lease
+	// and Patience are those of schedule.Config.
+	Retries         int
+	Lease, Patience time.Duration
 	// Process is the process_id of the run's logs; empty: a new one for each run.
 	Process string
 	Logger  *slog.Logger // nil: nothing is logged
@@ -114,9 +125,12 @@ type run struct {
 	request   Request
 	outcome   *Outcome
 	observers []Observer
-	planning  bool              // nothing may change, and no PKGBUILD run
-	seen      map[string]string // what was published when the run looked at what is due: versions by base
-	scratch   *durable.Scratch  // where sources are laid out; nil until some are
+	mu        sync.Mutex                  // guards outcome
+	telling   sync.Mutex                  // held while observers are told
+	assigned  map[string]store.Assignment // by base: builds that a run did not live to see the end of
+	planning  bool                        // nothing may change, and no PKGBUILD run
+	seen      map[string]string           // what was published when the run looked at what is due: versions by base
+	scratch   *durable.Scratch            // where sources are laid out; nil until some are
 }
 
 // Run does what is due. It returns the outcome, and an *OutcomeError when some
@@ -170,6 +184,9 @@ func (f *Flow) newRun(request Request) *run {
 }
 
 func (r *run) update(ctx context.Context) error {
+	if err := r.resume(ctx); err != nil {
+		return err
+	}
 	if r.request.Manual {
 		warnings, err := r.Store.TakeWarnings(ctx, r.Repository.ID())
 		if err != nil {
@@ -217,14 +234,27 @@ func (r *run) lock(ctx context.Context, dues []*due) (release func(), now []*due
 		return release, dues, err
 	}
 	r.discard(dues)
-	if now, err = r.collect(ctx); err != nil {
+	if err = r.resume(ctx); err == nil {
+		now, err = r.collect(ctx)
+	}
+	if err != nil {
 		release()
 	}
 	return release, now, err
 }
 
-// emit tells the observers. One that fails is logged and does not stop the run.
+// note changes the outcome.
+func (r *run) note(change func(*Outcome)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	change(r.outcome)
+}
+
+// emit tells the observers, one event after the other. One that fails is logged
+// and does not stop the run.
 func (r *run) emit(ctx context.Context, e Event) {
+	r.telling.Lock()
+	defer r.telling.Unlock()
 	for _, o := range r.observers {
 		if err := o.Observe(ctx, e); err != nil {
 			r.Logger.Warn("telling of the run", "error", err)

@@ -3,7 +3,9 @@ package update_test
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +20,7 @@ import (
 	"ahriman/core/build"
 	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/update"
@@ -57,11 +60,18 @@ func newFixture(t *testing.T) *fixture {
 	f.runner = &runner{dir: filepath.Join(f.root, "built"), fail: map[string]bool{}, jobs: map[string]build.Job{}}
 	f.config = update.Config{
 		Repository: r, Store: f.store, Sources: source.New(source.Config{Cache: filepath.Join(f.root, "cache")}),
-		Runner:   func() (build.Runner, error) { return f.runner, nil },
+		Workers:  f.workers(func() build.Runner { return f.runner }),
 		CacheDir: filepath.Join(f.root, "cache"), ScratchDir: filepath.Join(f.root, "scratch"),
 		Observers: []update.Observer{f},
 	}
 	return f
+}
+
+// workers is a fleet of one.
+func (f *fixture) workers(runner func() build.Runner) func(context.Context) ([]schedule.Worker, error) {
+	return func(context.Context) ([]schedule.Worker, error) {
+		return []schedule.Worker{{Name: "local", Runner: runner()}}, nil
+	}
 }
 
 // Observe notes what happened, but for logs.
@@ -210,11 +220,19 @@ func writePackage(dir, name, base, version, content string) (string, error) {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	info := fmt.Sprintf("pkgname = %s\npkgbase = %s\npkgver = %s\nsize = 1\narch = any\npkgdesc = %s\n", name, base, version, content)
-	if err := w.WriteHeader(&tar.Header{Name: ".PKGINFO", Mode: 0o644, Size: int64(len(info))}); err != nil {
+	var mtree bytes.Buffer
+	zipped := gzip.NewWriter(&mtree)
+	fmt.Fprintf(zipped, "#mtree\n./.PKGINFO type=file size=%d sha256digest=%x\n", len(info), sha256.Sum256([]byte(info)))
+	if err := zipped.Close(); err != nil {
 		return "", err
 	}
-	if _, err := io.WriteString(w, info); err != nil {
-		return "", err
+	for _, entry := range []struct{ name, content string }{{".PKGINFO", info}, {".MTREE", mtree.String()}} {
+		if err := w.WriteHeader(&tar.Header{Name: entry.name, Mode: 0o644, Size: int64(len(entry.content))}); err != nil {
+			return "", err
+		}
+		if _, err := io.WriteString(w, entry.content); err != nil {
+			return "", err
+		}
 	}
 	if err := w.Close(); err != nil {
 		return "", err
@@ -260,7 +278,7 @@ func TestOrderFailuresAndWhatNeedsThem(t *testing.T) {
 	if !errors.As(err, &partly) || !partly.Partial() {
 		t.Errorf("got %v, want a partial outcome", err)
 	}
-	f.expect("events", events, []string{"failed bad", "published lib 1-1", "skipped needsbad", "skipped needsneeds", "published app 1-1"})
+	f.expect("events", events, []string{"failed bad", "skipped needsbad", "skipped needsneeds", "published lib 1-1", "published app 1-1"})
 	f.expect("published", f.published(), []string{"app 1-1", "lib 1-1"})
 	if len(outcome.Skipped) != 2 || outcome.Skipped[0].Reason != "needs bad" {
 		t.Errorf("skipped: %+v", outcome.Skipped)
@@ -317,10 +335,8 @@ func TestPlanChangesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, level := range plan {
-			for _, due := range level {
-				got = append(got, due.Package.Base+": "+due.Reason)
-			}
+		for _, step := range plan.Steps {
+			got = append(got, step.Task.Base()+": "+plan.Due[step.Task.Base()].Reason)
 		}
 		f.expect("plan", got, []string{"lib: requested", "app: requested"})
 	}

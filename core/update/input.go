@@ -11,23 +11,24 @@ import (
 	"time"
 
 	"ahriman/core/build"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 )
 
 // record keeps what went into a build and what came out of it: later builds
 // are planned and compared by it.
-func (r *run) record(ctx context.Context, d *due, with *ingredients, started time.Time, result *build.Result) {
+func (r *run) record(ctx context.Context, d *due, with *ingredients, a schedule.Attempt, result *build.Result) {
 	if ctx.Err() != nil {
 		return
 	}
 	entry := store.Build{
-		Base: d.pkg.Base, Version: d.pkg.Version, Input: with.digest, Started: started,
-		Duration: time.Since(started), Success: result != nil,
+		Base: d.pkg.Base, Version: d.pkg.Version, Input: with.digest, Worker: a.Worker, Started: a.Began,
+		Duration: time.Since(a.Began), Success: result != nil,
 	}
 	var err error
 	if result != nil {
-		entry.Worker, entry.Duration = result.Worker, result.Duration
+		entry.Duration = result.Duration
 		entry.Outputs, err = outputs(result.Files)
 	}
 	if err == nil {

@@ -90,8 +90,8 @@ func (w *lineWriter) flush() {
 	}
 }
 
-// Close tells of what is left.
-func (w *lineWriter) Close() {
+// Close tells of what is left; it never fails.
+func (w *lineWriter) Close() error {
 	w.ticker.Stop()
 	close(w.done)
 	w.over.Wait()
@@ -101,4 +101,5 @@ func (w *lineWriter) Close() {
 		w.add(string(w.rest))
 	}
 	w.flush()
+	return nil
 }

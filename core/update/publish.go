@@ -70,7 +70,11 @@ func (r *run) publishWaiting(ctx context.Context) error {
 		}
 		b.origin = record.Package.Origin
 		have := published[b.base]
-		switch missing := b.missing(record.Package); {
+		missing := b.missing(record.Package)
+		if len(missing) == 0 {
+			missing = r.underWay(b)
+		}
+		switch {
 		case have != "" && alpm.Vercmp(b.version(), have) < 0:
 			r.refuse(ctx, b, fmt.Sprintf("version %s is older than the published %s", b.version(), have))
 		case len(missing) > 0:
@@ -79,7 +83,7 @@ func (r *run) publishWaiting(ctx context.Context) error {
 			complete = append(complete, b)
 		}
 	}
-	built, err := r.publish(ctx, complete)
+	built, _, err := r.publish(ctx, complete)
 	if err != nil || len(built) == 0 {
 		return err
 	}
@@ -171,28 +175,29 @@ func batchOf(batches []*batch, info alpm.Info) ([]*batch, *batch) {
 	return append(batches, b), b
 }
 
-// publish makes the batches the newest generation, all at once, and returns
-// what is published. A batch that cannot be is refused whole, and the others go
-// on.
-func (r *run) publish(ctx context.Context, batches []*batch) ([]trigger.Built, error) {
+// publish makes the batches the newest generation, all at once, and returns what
+// the triggers have not been told of yet. A batch that cannot be published is
+// refused whole, with the reason by base, and the others go on.
+func (r *run) publish(ctx context.Context, batches []*batch) (built []trigger.Built, refused map[string]error, err error) {
+	refused = map[string]error{}
 	for len(batches) > 0 {
 		change, err := r.change(ctx, batches)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		done, err := r.Repository.Publish(ctx, change)
 		if err == nil {
-			return r.announce(ctx, batches, done), nil
+			return r.announce(ctx, batches, done), refused, nil
 		}
 		culprit := culpritOf(err)
 		i := slices.IndexFunc(batches, func(b *batch) bool { return slices.Contains(b.files, culprit) })
 		if i < 0 {
-			return nil, err
+			return nil, nil, err
 		}
 		var other *batch
 		if errors.Is(err, fs.ErrNotExist) { // another run was faster
 			if other, err = r.awaited(ctx, batches[i]); ctx.Err() != nil {
-				return nil, ctx.Err()
+				return nil, nil, ctx.Err()
 			}
 		}
 		batches = slices.Clone(batches)
@@ -201,9 +206,10 @@ func (r *run) publish(ctx context.Context, batches []*batch) ([]trigger.Built, e
 			continue
 		}
 		r.refuse(ctx, batches[i], err.Error())
+		refused[batches[i].base] = err
 		batches = slices.Delete(batches, i, i+1)
 	}
-	return nil, nil
+	return nil, refused, nil
 }
 
 // culpritOf returns the file because of which a publication failed, empty when
@@ -275,7 +281,7 @@ func (r *run) announce(ctx context.Context, batches []*batch, done *repository.P
 			continue
 		}
 		r.emit(ctx, Published{Package: p})
-		r.outcome.Published = append(r.outcome.Published, p)
+		r.note(func(o *Outcome) { o.Published = append(o.Published, p) })
 		if b.known {
 			continue
 		}
@@ -321,7 +327,7 @@ func (r *run) deliver(ctx context.Context, result trigger.Result) {
 	}
 	result.Repository = r.Repository.ID()
 	if err := r.Triggers.Result(ctx, result); err != nil {
-		r.outcome.Triggers = append(r.outcome.Triggers, err.Error())
+		r.note(func(o *Outcome) { o.Triggers = append(o.Triggers, err.Error()) })
 		var packages []source.Package
 		for _, built := range result.Built {
 			packages = append(packages, built.Package)
@@ -334,7 +340,7 @@ func (r *run) deliver(ctx context.Context, result trigger.Result) {
 func (r *run) refuse(ctx context.Context, b *batch, reason string) {
 	for _, path := range b.files {
 		refusal := Refusal{Base: b.base, File: filepath.Base(path), Reason: reason}
-		r.outcome.Refused = append(r.outcome.Refused, refusal)
+		r.note(func(o *Outcome) { o.Refused = append(o.Refused, refusal) })
 		r.emit(ctx, Refused(refusal))
 		for _, file := range []string{path, path + ".sig"} {
 			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -30,6 +30,8 @@ func (r recorder) Observe(ctx context.Context, e Event) error {
 		return r.store.SetStatus(ctx, r.id, e.Package.Base, store.Building)
 	case LogLines:
 		return r.store.AddLogs(ctx, r.id, e.Base, logLines(e, r.process))
+	case BuildAgain:
+		return r.store.SetStatus(ctx, r.id, e.Package.Base, store.Pending)
 	case BuildEnded:
 		return r.buildEnded(ctx, e)
 	case Skipped:

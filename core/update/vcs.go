@@ -89,7 +89,7 @@ func lastBuilt(p source.Package) time.Time {
 // unavailable tells that a source could not be asked.
 func (r *run) unavailable(ctx context.Context, err error) {
 	if ctx.Err() == nil {
-		r.outcome.Unavailable = append(r.outcome.Unavailable, err.Error())
+		r.note(func(o *Outcome) { o.Unavailable = append(o.Unavailable, err.Error()) })
 		r.emit(ctx, Unavailable{Err: err})
 	}
 }

@@ -7,7 +7,7 @@ CREATE TABLE assignments (
     version    TEXT NOT NULL,
     input      TEXT NOT NULL,
     worker     TEXT NOT NULL,
-    built      INTEGER NOT NULL DEFAULT 0 CHECK (built IN (0, 1)),
+    packages   TEXT NOT NULL,
     started_us INTEGER NOT NULL,
     PRIMARY KEY (repository, base)
 ) STRICT, WITHOUT ROWID;
