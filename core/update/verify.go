@@ -4,16 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ahriman/core/alpm"
 )
-
-// versionFunction finds the function by which a PKGBUILD gives itself another
-// version while it is built.
-var versionFunction = regexp.MustCompile(`(?m)^\s*(function\s+pkgver|pkgver\s*\(\s*\))`)
 
 // verify looks at the files a worker gave: that they are whole, what was asked
 // for, and all of it.
@@ -39,7 +34,7 @@ func (d *due) verify(files []string, architecture string) ([]alpm.Info, error) {
 		if err := archive.CheckFileName(); err != nil {
 			return nil, err
 		}
-		if err := d.asked(archive.Info, architecture, versionFunction.MatchString(text)); err != nil {
+		if err := d.asked(archive.Info, architecture, pkgverFunction.MatchString(text)); err != nil {
 			return nil, fmt.Errorf("%s is not what was asked for: %w", name, err)
 		}
 		infos = append(infos, archive.Info)
