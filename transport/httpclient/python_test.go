@@ -20,6 +20,7 @@ import (
 	"ahriman/core/alpm"
 	"ahriman/core/build"
 	"ahriman/core/repository"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/update"
@@ -71,7 +72,9 @@ func newDelegation(t *testing.T, pkgbuilds map[string]string) *delegation {
 	d.config = update.Config{
 		Repository: repo, Store: db, ScratchDir: filepath.Join(root, "scratch"), CacheDir: filepath.Join(root, "cache"),
 		Sources: aurSources{source.New(source.Config{AUR: "http://127.0.0.1:1"}), pkgbuilds},
-		Runner:  func() (build.Runner, error) { return d.runner, nil },
+		Workers: func(context.Context) ([]schedule.Worker, error) {
+			return []schedule.Worker{{Name: "w1", Runner: d.runner}}, nil
+		},
 		Lock: func(ctx context.Context, wait bool) (func(), error) {
 			select {
 			case held <- struct{}{}:
