@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"ahriman/core/store"
 	"ahriman/transport/api"
 	"ahriman/transport/httpclient"
+	"ahriman/transport/sshnode"
 )
 
 // Kinds of workers.
@@ -37,6 +39,8 @@ const (
 // It is safe for concurrent use, and must be closed.
 type connections struct {
 	node *node
+	// arrived finds out what a Python worker delivered; nil: those are only asked.
+	arrived func(ctx context.Context, base string) (version string, err error)
 
 	mu   sync.Mutex
 	open map[string]*connection // by address
@@ -47,10 +51,11 @@ type connection struct {
 	member member
 
 	mu      sync.Mutex
-	kind    string // empty: not known yet
-	runner  build.Runner
-	jobs    int         // of this machine (build.jobs)
-	can     *api.Builds // what the worker said last; nil: nothing yet
+	kind    string                       // empty: not known yet
+	runner  build.Runner                 // nil: a Python node that nobody builds on
+	python  func() (build.Runner, error) // makes that of a Python node
+	jobs    int                          // of this machine (build.jobs)
+	can     *api.Builds                  // what the worker said last; nil: nothing yet
 	asked   time.Time
 	problem error // of asking; nil: it answered
 }
@@ -111,54 +116,76 @@ func (c *connections) connect(m member) (*connection, error) {
 		return one, nil
 	}
 	one := &connection{member: m, jobs: c.node.settings.Build.Jobs}
-	var err error
-	if one.runner, one.kind, err = c.node.runnerOf(m); err != nil {
+	if err := c.prepare(one); err != nil {
 		return nil, fmt.Errorf("worker %s: %w", m.Name, err)
 	}
 	c.open[m.Address] = one
 	return one, nil
 }
 
-// runnerOf makes the runner of a member; it talks to nobody yet.
-func (n *node) runnerOf(m member) (runner build.Runner, kind string, err error) {
-	scheme, _, _ := strings.Cut(m.Address, "://")
-	switch scheme {
+// prepare makes the runner of a connection; it talks to nobody yet.
+func (c *connections) prepare(one *connection) (err error) {
+	switch scheme, _, _ := strings.Cut(one.member.Address, "://"); scheme {
 	case "local":
-		local, err := n.local()
-		return local, kindLocal, err
+		one.kind = kindLocal
+		one.runner, err = c.node.local()
 	case "ssh":
-		return nil, "", errors.New("workers over ssh are not there yet")
+		one.kind = kindSSH
+		one.runner, err = c.node.overSSH(one.member)
+	default:
+		var remote httpclient.Config
+		if remote, err = c.node.overHTTP(one.member); err != nil {
+			return err
+		}
+		one.runner, err = httpclient.NewRunner(httpclient.RunnerConfig{Config: remote, Name: one.member.Name, Scratch: scratchBase(c.node.env)})
+		one.python = func() (build.Runner, error) {
+			if c.arrived == nil {
+				return nil, nil
+			}
+			return httpclient.NewPythonRunner(httpclient.PythonConfig{
+				Config: remote, Name: one.member.Name, Repository: c.node.settings.ID, Arrived: c.arrived,
+			})
+		}
 	}
-	remote, err := n.remote(m)
-	return remote, "", err
+	return err
 }
 
-// remote is a worker over HTTP. Without a credential of its own it gets that of
-// the section status, as ahriman has it.
-func (n *node) remote(m member) (*httpclient.Runner, error) {
+// overHTTP is how to talk to a worker over HTTP. Without a credential of its own
+// it gets that of the section status, as ahriman has it.
+func (n *node) overHTTP(m member) (httpclient.Config, error) {
 	s := n.settings
-	c := httpclient.RunnerConfig{
-		Name: m.Name, Scratch: scratchBase(n.env),
-		Config: httpclient.Config{
-			Address: m.Address, Username: m.Username, Password: m.Password, Token: m.Token,
-			Timeout: s.Status.Timeout, UserAgent: "ahriman/" + Version(),
-		},
+	c := httpclient.Config{
+		Address: m.Address, Username: m.Username, Password: m.Password, Token: m.Token,
+		Timeout: s.Status.Timeout, UserAgent: "ahriman/" + Version(),
 	}
 	if m.Username == "" && m.Token == "" {
 		token, err := statusToken(s)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		c.Username, c.Password, c.Token = s.Status.Username, s.Status.Password, token
 	}
 	if s.Build.WorkerCA != "" {
 		trust, err := httpclient.TrustFile(s.Build.WorkerCA)
 		if err != nil {
-			return nil, fmt.Errorf("build.worker_ca: %w", err)
+			return c, fmt.Errorf("build.worker_ca: %w", err)
 		}
 		c.TLS = trust
 	}
-	return httpclient.NewRunner(c)
+	return c, nil
+}
+
+// overSSH is a worker over SSH.
+func (n *node) overSSH(m member) (*sshnode.Runner, error) {
+	address := m.Address
+	if m.Slots > 0 {
+		address += "?slots=" + strconv.Itoa(m.Slots) // between which it shares its processors
+	}
+	var accept []string
+	if m.HostKey != "" {
+		accept = append(accept, m.HostKey)
+	}
+	return sshRunner(n.env, address, m.Name, scratchBase(n.env), accept...)
 }
 
 // capable is a runner that says what it can.
@@ -178,9 +205,27 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 	defer cancel()
 	can, err := runner.Capabilities(ctx)
 	c.asked, c.problem = time.Now(), err
-	if err == nil {
+	switch {
+	case err == nil:
 		c.can, c.kind = can, cmp.Or(c.kind, kindAhriman)
+	case errors.Is(err, api.ErrNotFound) && c.python != nil: // it knows no such question
+		c.problem = c.turnPython(runner)
 	}
+}
+
+// turnPython makes the connection one to a Python node, which builds one base at
+// a time.
+func (c *connection) turnPython(was capable) error {
+	runner, err := c.python()
+	if err != nil {
+		return err
+	}
+	if closer, ok := was.(io.Closer); ok {
+		closer.Close()
+	}
+	c.kind, c.runner = kindPython, runner
+	c.can = &api.Builds{Slots: 1, Speed: 1, Time: c.asked.Unix(), Free: minFree}
+	return nil
 }
 
 // worker is the worker as far as it is known; false: it does not build.
