@@ -20,6 +20,7 @@ var (
 	ErrConflict         = errors.New("conflict")
 	ErrTooLarge         = errors.New("too large")
 	ErrTooMany          = errors.New("too many requests")
+	ErrHeaders          = errors.New("too many headers")
 	ErrInternal         = errors.New("internal error")
 	ErrUnavailable      = errors.New("unavailable")
 )
@@ -41,6 +42,7 @@ func kinds() []struct {
 		{ErrConflict, http.StatusConflict},
 		{ErrTooLarge, http.StatusRequestEntityTooLarge},
 		{ErrTooMany, http.StatusTooManyRequests},
+		{ErrHeaders, http.StatusRequestHeaderFieldsTooLarge},
 		{ErrUnavailable, http.StatusServiceUnavailable},
 		{ErrUnavailable, http.StatusBadGateway},
 		{ErrUnavailable, http.StatusGatewayTimeout},

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"strings"
+	"unicode"
 
 	"ahriman/core/source"
 )
@@ -123,6 +125,9 @@ type BasesRequest struct {
 // Validate checks that there is a package.
 func (r BasesRequest) Validate() error { return needBases(r.Packages) }
 
+// maxName is the length of what a package may be called, bytes.
+const maxName = 255
+
 func needBases(bases []string) error {
 	if len(bases) == 0 {
 		return Errorf(ErrBadRequest, "Key packages is missing or empty")
@@ -130,6 +135,10 @@ func needBases(bases []string) error {
 	for _, base := range bases {
 		if err := required("a package's name", base); err != nil {
 			return err
+		}
+		// More than a name may be asked for, such as a URL; but never an option.
+		if len(base) > maxName || base[0] == '-' || strings.ContainsFunc(base, unicode.IsControl) {
+			return Errorf(ErrBadRequest, "%.50q is no package's name", base)
 		}
 	}
 	return nil

@@ -209,7 +209,7 @@ func (b *Builds) putObject(c *call, _ nothing) (nothing, error) {
 	if b.objects == nil {
 		return nothing{}, api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.config.Reason)
 	}
-	body := &silenceReader{r: c.Body, w: http.NewResponseController(c.w)}
+	body := c.patient()
 	err = b.objects.receive(c.Context(), object.SHA256, offset, object.Size, body)
 	if wrong, ok := errors.AsType[offsetError](err); ok {
 		c.w.Header().Set(api.HeaderOffset, strconv.FormatInt(wrong.have, 10))

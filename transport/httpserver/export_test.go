@@ -3,7 +3,11 @@ package httpserver
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Described returns the methods and paths that the description of the API knows.
 func Described() []string { return slices.Sorted(maps.Keys(texts())) }
+
+// SetPatience shortens how long a server waits for a body that stops.
+func SetPatience(d time.Duration) func(*Server) { return func(s *Server) { s.silence = d } }

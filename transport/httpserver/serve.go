@@ -30,7 +30,9 @@ type call struct {
 	*http.Request
 	w     http.ResponseWriter
 	query url.Values
-	who   identity // set once authorize let the request pass
+	// silence is how long the body may stand still; 0: uploadSilence.
+	silence time.Duration
+	who     identity // set once authorize let the request pass
 }
 
 // endpoint is what one method of a path does, and for whom.
@@ -113,15 +115,15 @@ func etagOf(body []byte) string {
 // decode reads the body as JSON, whatever its Content-Type says.
 func (c *call) decode(to any) error {
 	deadline := http.NewResponseController(c.w)
-	deadline.SetReadDeadline(time.Now().Add(bodyTimeout))
-	defer deadline.SetReadDeadline(time.Time{})
+	deadline.SetReadDeadline(time.Now().Add(c.patience()))
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxJSON))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		return api.Errorf(api.ErrTooLarge, "the body is longer than %d bytes", maxJSON)
 	}
-	if err != nil {
+	if err != nil { // the deadline stays: nobody is to wait for the rest
 		return api.Errorf(api.ErrBadRequest, "reading the body: %v", err)
 	}
+	deadline.SetReadDeadline(time.Time{})
 	if err := json.Unmarshal(body, to); err != nil {
 		return api.Errorf(api.ErrBadRequest, "the body is not the JSON that is expected: %v", err)
 	}
@@ -198,7 +200,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // handler is a route as the mux takes it.
 func (s *Server) handler(do func(*call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Request: r, w: w, query: r.URL.Query()}
+		c := &call{Request: r, w: w, query: r.URL.Query(), silence: s.silence}
 		if err := do(c); err != nil && !errors.Is(err, errAborted) {
 			c.refuse(err, s.config.Log)
 		}
@@ -233,8 +235,19 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
+// maxHeaders is how many headers a request may have; what their lengths come to
+// is bounded by maxHeader.
+const maxHeaders = 500
+
 // dispatch calls the endpoint of the request's method.
 func (s *Server) dispatch(c *call, found route) error {
+	headers := 0
+	for _, values := range c.Header {
+		headers += len(values)
+	}
+	if headers > maxHeaders {
+		return api.Errorf(api.ErrHeaders, "%d headers are too many", headers)
+	}
 	if c.Method == http.MethodOptions {
 		return preflight(c, found)
 	}

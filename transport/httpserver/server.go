@@ -30,8 +30,8 @@ const (
 	headerTimeout = 20 * time.Second
 	bodyTimeout   = 60 * time.Second // for the whole body of JSON
 	idleTimeout   = 2 * time.Minute
-	maxHeader     = 64 << 10 // bytes
-	maxJSON       = 16 << 20 // bytes of a body that is decoded as a whole
+	maxHeader     = 256 << 10 // bytes
+	maxJSON       = 16 << 20  // bytes of a body that is decoded as a whole
 	stopTimeout   = 10 * time.Second
 )
 
@@ -148,6 +148,7 @@ type Server struct {
 	sessions  *sessions
 	passwords *passwords
 	uploads   *uploadSets
+	silence   time.Duration // how long a body may stand still; 0: uploadSilence
 	pages     *template.Template
 	routes    map[string]route
 	lists     map[alpm.RepositoryID]*list

@@ -30,11 +30,12 @@ const salt = "salt"
 // node is a server with all that is behind it. Jobs it is given wait until the
 // test ends them.
 type node struct {
-	t      testing.TB
-	db     *store.DB
-	repo   *repository.Repository
-	server *httptest.Server
-	client *http.Client // follows no redirect
+	t       testing.TB
+	db      *store.DB
+	repo    *repository.Repository
+	server  *httptest.Server
+	handler *httpserver.Server
+	client  *http.Client // follows no redirect
 }
 
 // jobs is a Submitter that only stores jobs.
@@ -96,7 +97,7 @@ func start(t testing.TB, change func(*httpserver.Config)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &node{t: t, db: db, repo: repo, server: httptest.NewServer(server), client: &http.Client{
+	n := &node{t: t, db: db, repo: repo, handler: server, server: httptest.NewServer(server), client: &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	t.Cleanup(func() { n.server.Close(); db.Close() })

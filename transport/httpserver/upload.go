@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -63,7 +64,7 @@ func (s *Server) upload(c *call) error {
 	defer a.discard()
 	if err := s.receive(a, parts); err != nil {
 		// Clients read the answer only once they have sent all.
-		io.Copy(io.Discard, &silenceReader{r: c.Body, w: http.NewResponseController(c.w)})
+		io.Copy(io.Discard, c.patient())
 		return err
 	}
 	replies, err := s.admit(c.Context(), a)
@@ -98,20 +99,31 @@ func partsOf(c *call) (*multipart.Reader, error) {
 	if parameters["boundary"] == "" {
 		return nil, api.Errorf(api.ErrBadRequest, "boundary missed for Content-Type: %s", kind)
 	}
-	body := &silenceReader{r: c.Body, w: http.NewResponseController(c.w)}
+	body := c.patient()
 	return multipart.NewReader(bufio.NewReaderSize(body, uploadBuffer), parameters["boundary"]), nil
 }
 
 // silenceReader gives each read a deadline of its own.
 type silenceReader struct {
-	r io.Reader
-	w *http.ResponseController
+	r       io.Reader
+	w       *http.ResponseController
+	silence time.Duration
 }
 
+// patient is the body, each read of which may take so long.
+func (c *call) patient() *silenceReader {
+	return &silenceReader{r: c.Body, w: http.NewResponseController(c.w), silence: c.patience()}
+}
+
+// patience is how long a body may stand still.
+func (c *call) patience() time.Duration { return cmp.Or(c.silence, uploadSilence) }
+
 func (r *silenceReader) Read(p []byte) (int, error) {
-	r.w.SetReadDeadline(time.Now().Add(uploadSilence))
+	r.w.SetReadDeadline(time.Now().Add(r.silence))
 	n, err := r.r.Read(p)
-	r.w.SetReadDeadline(time.Time{})
+	if err == nil || err == io.EOF { // else nobody is to wait for the rest
+		r.w.SetReadDeadline(time.Time{})
+	}
 	return n, err
 }
 

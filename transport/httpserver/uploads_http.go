@@ -117,7 +117,7 @@ var errDamaged = errors.New("the upload is dropped")
 
 // putPiece writes the body to the file, where that goes on at offset.
 func (s *Server) putPiece(c *call, f *uploadFile, offset, size int64) error {
-	body := &interruptible{r: c.Body, w: http.NewResponseController(c.w)}
+	body := &interruptible{r: c.Body, w: http.NewResponseController(c.w), silence: c.patience()}
 	end := f.begin(body.stop)
 	defer end()
 	if offset != f.size || size != f.total {
@@ -145,6 +145,7 @@ func (d damaged) Unwrap() []error { return []error{d.error, errDamaged} }
 type interruptible struct {
 	r       io.Reader
 	w       *http.ResponseController
+	silence time.Duration
 	mu      sync.Mutex
 	stopped bool
 	broken  error
@@ -162,7 +163,7 @@ func (b *interruptible) wait() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.stopped {
-		b.w.SetReadDeadline(time.Now().Add(uploadSilence))
+		b.w.SetReadDeadline(time.Now().Add(b.silence))
 	}
 }
 
