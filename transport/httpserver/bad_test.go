@@ -411,3 +411,5 @@ func zipFile(t testing.TB) []byte {
 	}
 	return b.Bytes()
 }
+
+func size(content []byte) string { return fmt.Sprint(len(content)) }

@@ -11,3 +11,6 @@ func Described() []string { return slices.Sorted(maps.Keys(texts())) }
 
 // SetPatience shortens how long a server waits for a body that stops.
 func SetPatience(d time.Duration) func(*Server) { return func(s *Server) { s.silence = d } }
+
+// SetUploadPatience shortens how long a set is kept that nobody goes on with.
+func SetUploadPatience(s *Server, d time.Duration) { s.uploads.patience = d }
