@@ -57,6 +57,10 @@ func play(ctx context.Context, role string, args []string) error {
 		}
 		defer db.Close()
 		return serveUntilEOF(server)
+	case "file worker":
+		return serveFile(args[0])
+	case "fetcher":
+		return fetchFile(ctx, args[0], args[1])
 	case "worker":
 		return serveWorker(args[0])
 	case "client":

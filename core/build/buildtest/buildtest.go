@@ -72,7 +72,7 @@ func Run(t *testing.T, options Options, open func(t *testing.T) build.Runner) {
 
 // PKGBUILD returns a directory with a PKGBUILD of the base, whose package()
 // runs body.
-func PKGBUILD(t *testing.T, base, body string) string {
+func PKGBUILD(t testing.TB, base, body string) string {
 	t.Helper()
 	dir := t.TempDir()
 	text := fmt.Sprintf("pkgname=%s\npkgver=1.0\npkgrel=1\narch=(any)\npackage() {\n%s\n}\n", base, body)
