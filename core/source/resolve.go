@@ -145,15 +145,25 @@ func (f *Fetcher) remote(_ context.Context, name string) (*Found, error) {
 
 // local recognises a directory with a PKGBUILD, and names in the cache.
 func (f *Fetcher) local(_ context.Context, name string) (*Found, error) {
-	dir := ""
-	switch {
-	case !f.config.NoLocal && HasPKGBUILD(name):
-		dir = name
-	case f.config.Cache != "" && plainName(name) && HasPKGBUILD(filepath.Join(f.config.Cache, name)):
-		dir = filepath.Join(f.config.Cache, name)
-	default:
+	if !f.config.NoLocal && HasPKGBUILD(name) {
+		return localAt(name)
+	}
+	return f.cached(name)
+}
+
+// cached recognises names in the cache.
+func (f *Fetcher) cached(name string) (*Found, error) {
+	if f.config.Cache == "" || !plainName(name) {
 		return nil, nil
 	}
+	dir := filepath.Join(f.config.Cache, name)
+	if !HasPKGBUILD(dir) {
+		return nil, nil
+	}
+	return localAt(dir)
+}
+
+func localAt(dir string) (*Found, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -259,7 +269,7 @@ func (f *Fetcher) FromOrigin(base string, origin Origin) (*Found, error) {
 		}
 		return &Found{Kind: origin.Source, Name: base, Base: base, Origin: origin, git: gitURL{url: origin.GitURL, branch: origin.Branch}}, nil
 	}
-	found, err := f.local(context.Background(), base)
+	found, err := f.cached(base)
 	if err == nil && found == nil {
 		err = ErrNotFound
 	}

@@ -564,3 +564,18 @@ func TestFromPackages(t *testing.T) {
 		t.Errorf("got %v, want %v", err, source.ErrVersions)
 	}
 }
+
+// What is remembered as local is the cache's, whatever stands where the program
+// was started.
+func TestFromOriginIsTheCaches(t *testing.T) {
+	cache := tree(t, map[string]string{"foo/PKGBUILD": foo})
+	t.Chdir(tree(t, map[string]string{"foo/PKGBUILD": foo, "bar/PKGBUILD": foo}))
+	fetcher := source.New(source.Config{Cache: cache})
+	found, err := fetcher.FromOrigin("foo", source.Origin{Source: source.Local})
+	if err != nil || found.Dir != filepath.Join(cache, "foo") {
+		t.Errorf("%+v, %v", found, err)
+	}
+	if found, err := fetcher.FromOrigin("bar", source.Origin{Source: source.Local}); !errors.Is(err, source.ErrNotFound) {
+		t.Errorf("%+v, %v", found, err)
+	}
+}
