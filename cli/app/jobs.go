@@ -89,14 +89,14 @@ func jobArguments(kind string, arguments any, user string) any {
 		return update.Addition{Packages: a.Packages, Packager: a.Packager, Increment: a.Increment, Patches: a.Patches, User: user}
 	case api.UpdateRequest:
 		return update.Request{
-			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true, VCS: true,
+			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true, VCS: true, Changes: true,
 			// A worker's call after its uploads, for which an update of this
 			// node may be waiting.
 			NoWait: a.Manual && !a.AUR && !a.Local,
 		}
 	case api.BasesRequest:
 		if kind == httpserver.JobRebuild {
-			return update.Request{Increment: true, Rebuild: &update.Rebuild{DependsOn: a.Packages[:1]}}
+			return update.Request{Increment: true, Changes: true, Rebuild: &update.Rebuild{DependsOn: a.Packages[:1]}}
 		}
 		return update.Request{Bases: a.Packages}
 	case api.PGPRequest:

@@ -11,6 +11,7 @@ import (
 )
 
 type packageAdd struct {
+	Changes      bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
 	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what is published already"`
 	Now          bool     `short:"n" help:"build and publish at once"`
@@ -79,7 +80,7 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 		bases = append(bases, added...)
 	}
 	if c.Now && len(bases) > 0 {
-		_, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment, Dependencies: c.Dependencies}, c.JSON, c.Verbose)
+		_, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment, Dependencies: c.Dependencies, Changes: c.Changes}, c.JSON, c.Verbose)
 		return errors.Join(err, outcome.Err())
 	}
 	return outcome.Err()

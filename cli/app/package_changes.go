@@ -14,7 +14,7 @@ type packageChanges struct {
 
 // Help has the examples.
 func (packageChanges) Help() string {
-	return `Prints the difference between the source that was built last and the present one, where it is known.
+	return `Prints the difference between the source that was built last and the present one, where repo-check or an update has found a newer one; after that is built, the difference to what was built before it. It is known for sources from git.
 
 Example:
 

@@ -6,6 +6,7 @@ import (
 
 // repoCheck says what an update would build because its source is newer.
 type repoCheck struct {
+	Changes  bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
 	ExitCode bool     `short:"e" help:"exit 4 when there is nothing to do"`
 	VCS      bool     `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
 	JSON     bool     `name:"json" help:"print one JSON object a line"`
@@ -14,7 +15,7 @@ type repoCheck struct {
 
 // Help shows how the command is used.
 func (c *repoCheck) Help() string {
-	return `It is repo-update --dry-run --no-manual --no-dependencies: what was asked for is left out, and nothing changes. No PKGBUILD is run either: VCS packages that only an update looks at upstream are named on standard error.
+	return `It is repo-update --dry-run --no-manual --no-dependencies: what was asked for is left out, and nothing changes but what package-changes shows. No PKGBUILD is run either: VCS packages that only an update looks at upstream are named on standard error.
 
 Examples: what is newer; a letter when something is.
 
@@ -24,6 +25,6 @@ Examples: what is newer; a letter when something is.
 
 // Run prints what is due.
 func (c *repoCheck) Run(ctx context.Context, env *Env, globals *Globals) error {
-	check := repoUpdate{AUR: true, Local: true, DryRun: true, VCS: c.VCS, ExitCode: c.ExitCode, JSON: c.JSON, Package: c.Package}
+	check := repoUpdate{AUR: true, Local: true, DryRun: true, VCS: c.VCS, Changes: c.Changes, ExitCode: c.ExitCode, JSON: c.JSON, Package: c.Package}
 	return check.Run(ctx, env, globals)
 }

@@ -14,6 +14,7 @@ import (
 type repoDaemon struct {
 	Interval     int    `short:"i" default:"43200" placeholder:"SECONDS" help:"time from one update to the next; each package is looked at once in it"`
 	AUR          bool   `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
+	Changes      bool   `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
 	Dependencies bool   `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool   `help:"say what would be built, and change nothing"`
 	Increment    bool   `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
@@ -86,7 +87,7 @@ func pause(ctx context.Context, then time.Time) bool {
 func (c *repoDaemon) turn(ctx context.Context, env *Env, globals *Globals, bases []string, logger *slog.Logger) {
 	command := repoUpdate{
 		AUR: c.AUR, Dependencies: c.Dependencies, DryRun: c.DryRun, Increment: c.Increment, Local: c.Local, Manual: c.Manual,
-		VCS: c.VCS, Username: c.Username, JSON: c.JSON, Package: bases,
+		VCS: c.VCS, Changes: c.Changes, Username: c.Username, JSON: c.JSON, Package: bases,
 	}
 	runs := []repoUpdate{command}
 	if bases != nil && c.Manual { // a queued base may be in another part

@@ -12,6 +12,7 @@ import (
 
 type repoUpdate struct {
 	AUR          bool     `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
+	Changes      bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
 	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool     `help:"say what would be built, in which order, and change nothing"`
 	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
@@ -48,7 +49,7 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 		return err
 	}
 	return c.run(ctx, env, globals, update.Request{
-		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies, VCS: c.VCS,
+		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies, VCS: c.VCS, Changes: c.Changes,
 	})
 }
 

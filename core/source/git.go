@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -21,7 +22,7 @@ type gitCall struct {
 	stdin   string
 	environ []string
 	args    []string
-	output  *bytes.Buffer // of standard output; nil: dropped
+	output  io.Writer // of standard output; nil: dropped
 }
 
 // runGit runs git without asking anybody and without what a repository may

@@ -168,7 +168,7 @@ func (b *builds) accept(ctx context.Context, f schedule.Finished) error {
 	b.mu.Lock()
 	begun.batch = given
 	b.mu.Unlock()
-	b.emit(ctx, BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, PKGBUILD: text})
+	b.emit(ctx, BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, Changes: d.changes, PKGBUILD: text})
 	b.dequeue(ctx, d.request)
 	return nil
 }

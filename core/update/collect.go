@@ -24,6 +24,7 @@ type due struct {
 	reason   string
 	dir      string         // the PKGBUILD's directory, below the scratch directory
 	commit   string         // of the source; empty where it is not git's
+	changes  string         // of the source since the last build; empty where that is not known
 	patches  []source.Patch // beyond those the store keeps for the base
 	packager string
 	request  int64 // of the store's queue; 0: none asked
@@ -53,10 +54,10 @@ type Plan struct {
 }
 
 // Plan returns what Run would build, and what it would leave alone. Nothing is
-// changed. A node that does not build plans as if it did.
+// changed but, with Changes, what is known of the sources. A node that does not build plans as if it did.
 func (f *Flow) Plan(ctx context.Context, request Request) (*Plan, *Outcome, error) {
 	r := f.newRun(request)
-	r.observers, r.planning = nil, true
+	r.observers, r.planning = onlyChanges(r.observers), true
 	defer r.clean()
 	dues, err := r.collect(ctx)
 	if err != nil {
@@ -99,6 +100,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 			taken[d.pkg.Base] = true
 			found = append(found, d)
 			r.emit(ctx, Due{Package: d.pkg, Reason: d.reason})
+			r.learnChanges(ctx, d)
 		}
 	}
 	if r.request.Manual {

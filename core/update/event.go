@@ -20,6 +20,15 @@ type Due struct {
 	Reason  string
 }
 
+// Changed says what the source of a base that is due has become since it was
+// built last. A plan tells nothing else.
+type Changed struct {
+	Base     string
+	Commit   string // of the last build
+	Changes  string // from there to what is due, as git diff shows it
+	PKGBUILD string // of the last build
+}
+
 // BuildStarted says that a worker was given a base to build. It may be given to
 // another one later, after BuildAgain.
 type BuildStarted struct {
@@ -51,6 +60,7 @@ type BuildEnded struct {
 	Worker   string // empty when none had it
 	Took     time.Duration
 	Commit   string // of the sources; empty where they are not git's
+	Changes  string // from the sources of the build before, as git diff shows it; empty where that is not known
 	PKGBUILD string // what was built, patches applied
 	Err      error  // nil: built
 }
@@ -106,6 +116,7 @@ type RunEnded struct {
 
 func (RunStarted) isEvent()   {}
 func (Due) isEvent()          {}
+func (Changed) isEvent()      {}
 func (BuildStarted) isEvent() {}
 func (BuildAgain) isEvent()   {}
 func (LogLines) isEvent()     {}

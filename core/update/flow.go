@@ -27,6 +27,7 @@ type Sources interface {
 	FromOrigin(base string, origin source.Origin) (*source.Found, error)
 	Sources(ctx context.Context, found *source.Found, dir string) (commit string, err error)
 	Packages(ctx context.Context, found *source.Found, dir string) ([]string, error)
+	Changes(ctx context.Context, found *source.Found, from, to string) (string, error)
 }
 
 // Supply is where package files come from that builds need: this repository,

@@ -23,6 +23,9 @@ type Request struct {
 	// VCS looks upstream for what Local and AUR look at, where it is a VCS
 	// package: one whose version pkgver() tells.
 	VCS bool `json:"vcs,omitempty"`
+	// Changes finds out what the sources of a base that is due have become since
+	// it was built last.
+	Changes bool `json:"changes,omitempty"`
 	// Dependencies builds, too, what is needed, is in the AUR, and in no
 	// repository that is known.
 	Dependencies bool `json:"dependencies,omitempty"`

@@ -26,6 +26,8 @@ func (r recorder) Observe(ctx context.Context, e Event) error {
 		return errors.Join(
 			r.store.SetPackage(ctx, r.id, r.keep(ctx, e.Package), store.Pending),
 			r.event(ctx, store.EventPackageOutdated, e.Package.Base, e.Reason, nil))
+	case Changed:
+		return r.store.SetChanges(ctx, r.id, e.Base, store.Changes{LastCommit: e.Commit, Changes: e.Changes, PKGBUILD: e.PKGBUILD})
 	case BuildStarted:
 		return r.store.SetStatus(ctx, r.id, e.Package.Base, store.Building)
 	case LogLines:
@@ -58,7 +60,7 @@ func (r recorder) buildEnded(ctx context.Context, e BuildEnded) error {
 	// The names tell the next publication when the base is complete.
 	return errors.Join(
 		r.store.SetPackage(ctx, r.id, e.Package, store.Building),
-		r.store.SetChanges(ctx, r.id, e.Package.Base, store.Changes{LastCommit: e.Commit, PKGBUILD: e.PKGBUILD}),
+		r.store.SetChanges(ctx, r.id, e.Package.Base, store.Changes{LastCommit: e.Commit, Changes: e.Changes, PKGBUILD: e.PKGBUILD}),
 		r.event(ctx, store.EventPackageUpdated, e.Package.Base, "", map[string]float64{"took": e.Took.Seconds()}))
 }
 

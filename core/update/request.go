@@ -94,7 +94,7 @@ func (f *Flow) Queue(ctx context.Context, a Addition) (*Outcome, error) {
 // AddNow adds packages and builds them, and what they need of the AUR. What is
 // published already, and asked for without Increment, is delivered once more.
 func (f *Flow) AddNow(ctx context.Context, a Addition) (*Outcome, error) {
-	request := Request{Manual: true, Increment: a.Increment, Deliver: !a.Increment, Dependencies: true, Packager: a.Packager}
+	request := Request{Manual: true, Increment: a.Increment, Deliver: !a.Increment, Dependencies: true, Changes: true, Packager: a.Packager}
 	return f.do(ctx, request, func(r *run) error {
 		if r.request.Bases = r.addAll(ctx, a); len(r.request.Bases) == 0 {
 			return ctx.Err()

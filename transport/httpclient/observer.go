@@ -59,6 +59,8 @@ func (o *Observer) observe(ctx context.Context, e update.Event) error {
 		return o.repository.SetStatus(ctx, api.Building)
 	case update.Due:
 		return o.due(ctx, e)
+	case update.Changed:
+		return o.repository.SetChanges(ctx, e.Base, api.Changes{LastCommitSHA: e.Commit, Changes: e.Changes, PKGBUILD: e.PKGBUILD})
 	case update.BuildStarted:
 		o.log = o.repository.Log(ctx, e.Package.Base, e.Package.Version, o.process)
 		return o.set(ctx, e.Package, api.Building)
@@ -124,7 +126,7 @@ func (o *Observer) buildEnded(ctx context.Context, e update.BuildEnded) error {
 		// With all its names, so that the master knows when the base is complete.
 		errs = append(errs,
 			o.repository.SetPackage(ctx, e.Package.Base, api.Building, &e.Package),
-			o.repository.SetChanges(ctx, e.Package.Base, api.Changes{LastCommitSHA: e.Commit, PKGBUILD: e.PKGBUILD}))
+			o.repository.SetChanges(ctx, e.Package.Base, api.Changes{LastCommitSHA: e.Commit, Changes: e.Changes, PKGBUILD: e.PKGBUILD}))
 		data, err := json.Marshal(map[string]float64{"took": e.Took.Seconds()})
 		if err != nil {
 			return err
