@@ -175,6 +175,7 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 // addBuilding adds what a flow needs to build and to deliver.
 func (n *node) addBuilding(c *update.Config) error {
 	var err error
+	c.Retries = n.settings.Build.Retries
 	c.Workers = func(context.Context) ([]schedule.Worker, error) {
 		local, err := n.local()
 		return []schedule.Worker{{Name: "local", Runner: local, Slots: n.settings.Build.Jobs}}, err

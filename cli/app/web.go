@@ -3,15 +3,14 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 
 	"ahriman/core/config"
-	"ahriman/core/store"
 	"ahriman/transport/httpserver"
 )
 
@@ -48,9 +47,6 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer db.Close()
-	if err := tidyJobs(ctx, db, logger); err != nil {
-		return err
-	}
 	jobs := newJobs(env, globals, db, logger)
 	defer jobs.Close()
 	node := &webNode{env: env, globals: globals, db: db, logger: logger, jobs: jobs}
@@ -59,6 +55,9 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	}
 	defer node.builds.Close()
 	if err := node.start(); err != nil {
+		return err
+	}
+	if err := errors.Join(jobs.Resume(ctx), db.TrimJobs(ctx, keptJobs)); err != nil {
 		return err
 	}
 	listeners, err := c.listen(all[0])
@@ -83,18 +82,6 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 
 // keptJobs is how many jobs are remembered once they have ended.
 const keptJobs = 1000
-
-// tidyJobs says which jobs ended with their process, and forgets old ones.
-func tidyJobs(ctx context.Context, db *store.DB, logger *slog.Logger) error {
-	lost, err := db.RecoverJobs(ctx)
-	if err != nil {
-		return err
-	}
-	for _, job := range lost {
-		logger.Warn("a job was interrupted", "id", job.ID, "kind", job.Kind, "repository", job.Repository.String())
-	}
-	return db.TrimJobs(ctx, keptJobs)
-}
 
 // listen opens what the command line or the configuration names: TCP first.
 func (c *web) listen(s *config.Settings) ([]net.Listener, error) {

@@ -117,6 +117,7 @@ type Build struct {
 	User    string        `ini:"user"`                                          // (ours) who builds when we are root; empty: the owner of Repository.Root
 	Timeout time.Duration `ini:"timeout" default:"86400" min:"0"`               // (ours) of one build; 0: none
 	Jobs    int           `ini:"jobs" default:"1" min:"1" max:"1024"`           // (ours) builds at once on this machine
+	Retries int           `ini:"retries" default:"1" min:"0" max:"10"`          // (ours) how often a failed build is tried again, each time on another worker
 	Server  string        `ini:"server"`                                        // (ours) Server line of the master's repository, with $repo and $arch; builds take from it what they need
 	Network string        `ini:"network" default:"always" one:"always sources"` // (ours) sources: none once sources are fetched
 }

@@ -89,6 +89,45 @@ func (j *Jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, ar
 	return job.ID, nil
 }
 
+// maxResumed is how often an update is taken up again: it may be what its
+// processes died of.
+const maxResumed = 3
+
+// Resume says which jobs ended with their process, and takes up the updates
+// among them, as new jobs: what they had given to workers goes on there.
+func (j *Jobs) Resume(ctx context.Context) error {
+	lost, err := j.store.RecoverJobs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, job := range lost {
+		log := j.logger.With("id", job.ID, "kind", job.Kind, "repository", job.Repository.String())
+		arguments, ok := again(job)
+		if !ok {
+			log.Warn("a job was interrupted")
+			continue
+		}
+		id, err := j.Submit(ctx, job.Repository, job.Kind, arguments, job.User)
+		if err != nil {
+			return err
+		}
+		log.Warn("an update was interrupted, and is taken up again", "as", id)
+	}
+	return nil
+}
+
+// again returns the arguments with which an interrupted job is taken up; false:
+// it is not.
+func again(job store.Job) (json.RawMessage, bool) {
+	var request Request
+	if job.Kind != JobUpdate || json.Unmarshal(job.Arguments, &request) != nil || request.Resumed >= maxResumed {
+		return nil, false
+	}
+	request.Resumed++
+	arguments, err := json.Marshal(request)
+	return arguments, err == nil
+}
+
 type work func(ctx context.Context, f *Flow) (*Outcome, error)
 
 // workOf reads the arguments of a job.

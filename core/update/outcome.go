@@ -42,6 +42,8 @@ type Request struct {
 	Deliver bool `json:"deliver,omitempty"`
 	// Rebuild builds again what is published; nil: nothing.
 	Rebuild *Rebuild `json:"rebuild,omitempty"`
+	// Resumed is how often the update was taken up after its process had died.
+	Resumed int `json:"resumed,omitempty"`
 }
 
 // Rebuild says what is built again. Held bases are left alone.
