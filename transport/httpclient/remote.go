@@ -38,9 +38,10 @@ type remoteJob struct {
 	heard     time.Time   // when the worker last said something; the follower's
 
 	mu      sync.Mutex
+	dropped bool          // not started, and not the runner's any more
 	readers int           // Attaches in progress: while there are any, somebody follows
 	stop    func()        // ends the follower
-	gone    chan struct{} // closed when the follower has ended
+	gone    chan struct{} // closed when the last follower has ended; nil: there was none
 
 	done   chan struct{} // closed once result and err are final
 	result *build.Result
@@ -85,10 +86,16 @@ func (j *remoteJob) start(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	j.mu.Lock()
+	dropped := j.dropped
+	j.mu.Unlock()
 	select {
 	case <-j.done:
 		return nil
 	default:
+	}
+	if dropped {
+		return errDropped
 	}
 	if j.started.Load() {
 		if _, err := j.runner.state(ctx, j.spec.ID); err != nil {
@@ -96,6 +103,15 @@ func (j *remoteJob) start(ctx context.Context) error {
 		}
 		return nil
 	}
+	err := j.startNew(ctx)
+	if err != nil {
+		j.runner.drop(j)
+	}
+	return err
+}
+
+// startNew begins the build.
+func (j *remoteJob) startNew(ctx context.Context) error {
 	bundle, err := j.pack(ctx)
 	if err != nil {
 		return err
@@ -253,19 +269,24 @@ func (j *remoteJob) join(ctx context.Context) (leave func()) {
 	defer j.mu.Unlock()
 	if j.readers++; j.readers == 1 {
 		following, stop := context.WithCancel(context.WithoutCancel(ctx))
-		gone := make(chan struct{})
+		before, gone := j.gone, make(chan struct{})
 		j.stop, j.gone = stop, gone
 		go func() {
 			defer close(gone)
+			if before != nil {
+				<-before
+			}
 			j.follow(following)
 		}()
 	}
 	return func() {
 		j.mu.Lock()
-		defer j.mu.Unlock()
-		if j.readers--; j.readers == 0 {
-			j.stop()
-			<-j.gone
+		j.readers--
+		last, stop, gone := j.readers == 0, j.stop, j.gone
+		j.mu.Unlock()
+		if last {
+			stop()
+			<-gone
 		}
 	}
 }

@@ -26,8 +26,8 @@ import (
 // Bounds of a Runner.
 const (
 	defaultSilence = 30 * time.Second
-	keptJobs       = 1024 // that have ended
-	maxStalled     = 5    // failures of a transfer in a row, without a byte
+	keptJobs       = 64 // that have ended, each with an open log
+	maxStalled     = 5  // failures of a transfer in a row, without a byte
 	runnerBackoff  = 200 * time.Millisecond
 	runnerRetries  = 3
 	forgetTime     = 10 * time.Second
@@ -45,7 +45,7 @@ type RunnerConfig struct {
 	// Name is what results say of who built them; empty: the address.
 	Name string
 	// Scratch is the directory below which the Runner keeps logs and package
-	// files until Close. Others may use it too.
+	// files until Close, of the last 64 jobs that ended. Others may use it too.
 	Scratch string
 	// Lease is that of jobs that name none; 0: api.DefaultLease. The worker ends
 	// the build of a master that is silent for so long, and a worker that is
@@ -215,15 +215,39 @@ func (r *Runner) Start(ctx context.Context, spec build.Job) error {
 	if !api.SoundName(spec.ID) || spec.Base == "" || spec.Architecture == "" || spec.Source == "" {
 		return errors.New("starting a build: a job needs an id that can be a file name, a base, an architecture and a source")
 	}
-	j, err := r.job(spec)
-	if err != nil {
-		return fmt.Errorf("starting build of %s: %w", spec.Base, err)
+	for {
+		j, err := r.job(spec)
+		if err != nil {
+			return fmt.Errorf("starting build of %s: %w", spec.Base, err)
+		}
+		switch err := j.start(ctx); {
+		case errors.Is(err, errDropped):
+			continue
+		case err != nil && ctx.Err() != nil:
+			return ctx.Err()
+		default:
+			return err
+		}
 	}
-	err = j.start(ctx)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+}
+
+// errDropped says that another Start has found no worker for a job, and has
+// given it up.
+var errDropped = errors.New("the job is no more")
+
+// drop gives up a job that was not started, unless somebody attached to it.
+func (r *Runner) drop(j *remoteJob) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.readers > 0 || r.jobs[j.spec.ID] != j {
+		return
 	}
-	return err
+	j.dropped = true
+	delete(r.jobs, j.spec.ID)
+	j.log.Close()
+	os.RemoveAll(j.dir)
 }
 
 // job returns the job of an id, which is made when there is none.

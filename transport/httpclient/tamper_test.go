@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -289,6 +290,35 @@ func TestNoWorker(t *testing.T) {
 		if _, err := runner.Capabilities(t.Context()); errors.Is(err, api.ErrNotFound) != (server == python) {
 			t.Errorf("Capabilities: %v", err)
 		}
+	}
+}
+
+// TestStartAgain has several Starts of one job find no worker, and then one.
+func TestStartAgain(t *testing.T) {
+	builds := immediateBuilds(t, 1)
+	var open atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !open.Load() {
+			http.Error(w, "not now", http.StatusBadGateway)
+			return
+		}
+		builds.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	scratch := t.TempDir()
+	runner := newRunner(t, strings.TrimPrefix(server.URL, "http://"), func(c *httpclient.RunnerConfig) { impatient(c); c.MaxRetries, c.Scratch = 1, scratch })
+	job := build.Job{ID: "1", Base: "foo", Architecture: "x86_64", Source: sources(t)}
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() { wantLost(t, runner.Start(t.Context(), job)) })
+	}
+	wait.Wait()
+	if left, err := filepath.Glob(filepath.Join(scratch, "*", "*")); err != nil || len(left) > 0 {
+		t.Errorf("left of what was not started: %s, %v", left, err)
+	}
+	open.Store(true)
+	if _, err := buildFoo(t.Context(), t, runner, "1"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -132,6 +132,23 @@ func (s *steadyWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// objectSilence is how long the sender of an object may be silent. It is less
+// than what a client waits before it comes again, so that one whose connection
+// died does not stand in its own way.
+const objectSilence = 20 * time.Second
+
+// steadyReader gives each read a deadline of its own.
+type steadyReader struct {
+	r       io.Reader
+	control *http.ResponseController
+}
+
+func (s *steadyReader) Read(p []byte) (int, error) {
+	s.control.SetReadDeadline(time.Now().Add(objectSilence))
+	defer s.control.SetReadDeadline(time.Time{})
+	return s.r.Read(p)
+}
+
 // steadyResponse is steadyWriter for http.ServeContent.
 type steadyResponse struct {
 	http.ResponseWriter
