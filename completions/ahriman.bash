@@ -144,8 +144,8 @@ __ahriman_command() {
 		arguments+=' '
 		;;
 	repo-update | update)
-		flags+=' --aur --no-aur --changes --no-changes --dependencies --no-dependencies --dry-run -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs --json -v --verbose'
-		values+=' -u=none --username=none'
+		flags+=' --aur --no-aur --changes --no-changes --dependencies --no-dependencies --dry-run --explain -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs --json -v --verbose'
+		values+=' --explain=packages -u=none --username=none'
 		arguments+=' packages*'
 		;;
 	build)

@@ -210,6 +210,7 @@ complete -c ahriman -n '__ahriman_command_is repo-update update' -l no-changes -
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l dependencies -d 'build what is needed and only the AUR has, too'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l no-dependencies -d 'not: build what is needed and only the AUR has, too'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l dry-run -d 'say what would be built, in which order, and change nothing'
+complete -c ahriman -n '__ahriman_command_is repo-update update' -l explain -x -a '(__ahriman_names packages)' -d 'say why and when this base would be built, and what it waits for; changes nothing'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -s e -l exit-code -d 'exit 4 when there is nothing to do'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l increment -d 'raise pkgrel of what was asked for and is published already'
 complete -c ahriman -n '__ahriman_command_is repo-update update' -l no-increment -d 'not: raise pkgrel of what was asked for and is published already'

@@ -42,6 +42,8 @@ type connections struct {
 	// arrived finds out what a Python worker delivered; nil: those are only asked.
 	arrived func(ctx context.Context, base string) (version string, err error)
 
+	planning bool // nothing will be built: this machine need not be able to
+
 	mu   sync.Mutex
 	open map[string]*connection // by address
 }
@@ -128,7 +130,9 @@ func (c *connections) prepare(one *connection) (err error) {
 	switch scheme, _, _ := strings.Cut(one.member.Address, "://"); scheme {
 	case "local":
 		one.kind = kindLocal
-		one.runner, err = c.node.local()
+		if !c.planning {
+			one.runner, err = c.node.local()
+		}
 	case "ssh":
 		one.kind = kindSSH
 		one.runner, err = c.node.overSSH(one.member)
@@ -251,25 +255,35 @@ func (c *connection) worker() (schedule.Worker, bool) {
 	return w, true
 }
 
-// keep writes into the store what events say of workers.
-func (c *connections) keep(ctx context.Context, e schedule.Event) error {
-	name := ""
+// keep writes into the store what a scheduler says of workers, for those who ask
+// what the fleet does.
+func (c *connections) keep(e schedule.Event) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTime)
+	defer cancel()
+	var err error
 	switch e := e.(type) {
 	case schedule.Away:
 		if m, ok := c.named(e.Worker); ok {
-			return c.node.store.MemberAway(ctx, m.Address, m.Name, e.Until, e.Err.Error())
+			err = c.node.store.MemberAway(ctx, m.Address, m.Name, e.Until, e.Err.Error())
 		}
 	case schedule.Back:
-		name = e.Worker
+		err = c.seen(ctx, e.Worker)
 	case schedule.Ended:
 		if e.Err == nil {
-			name = e.Worker
+			err = c.seen(ctx, e.Worker)
 		}
 	}
-	if m, ok := c.named(name); ok {
-		return c.node.store.MemberSeen(ctx, m.Address, m.Name)
+	if err != nil {
+		c.node.logger.Warn("keeping what workers do", "error", err)
 	}
-	return nil
+}
+
+func (c *connections) seen(ctx context.Context, name string) error {
+	m, ok := c.named(name)
+	if !ok {
+		return nil
+	}
+	return c.node.store.MemberSeen(ctx, m.Address, m.Name)
 }
 
 func (c *connections) named(name string) (store.Member, bool) {

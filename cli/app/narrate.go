@@ -18,6 +18,11 @@ type narrator struct {
 	json    bool
 	quiet   bool
 	verbose bool // the builds' output too
+
+	board *ui.Board // of a terminal, while bases are built; nil: there is none
+	bases int       // to be built
+	done  int
+	end   time.Time // when they should be
 }
 
 func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
@@ -29,13 +34,15 @@ func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
 
 // runLine is what --json prints of an event.
 type runLine struct {
-	Event   string   `json:"event"` // due, building, built, failed, skipped, published, refused, unchanged, removed, undelivered, unavailable
+	Event   string   `json:"event"` // due, planned, building, again, built, failed, skipped, published, refused, unchanged, removed, undelivered, unavailable
 	Base    string   `json:"base,omitempty"`
 	Version string   `json:"version,omitempty"`
+	Worker  string   `json:"worker,omitempty"` // of building, again, built and failed
 	Reason  string   `json:"reason,omitempty"`
-	Error   string   `json:"error,omitempty"` // of what failed: later commands of a pipeline count it
-	Files   []string `json:"files,omitempty"` // base names
-	Seconds float64  `json:"seconds,omitempty"`
+	Bases   int      `json:"bases,omitempty"`   // of planned
+	Error   string   `json:"error,omitempty"`   // of what failed: later commands of a pipeline count it
+	Files   []string `json:"files,omitempty"`   // base names
+	Seconds float64  `json:"seconds,omitempty"` // of built and failed; of building and planned, how many are expected
 }
 
 // Observe prints the event.
@@ -43,11 +50,12 @@ func (n *narrator) Observe(_ context.Context, e update.Event) error {
 	if lines, ok := e.(update.LogLines); ok {
 		if n.verbose && !n.quiet {
 			for _, line := range lines.Lines {
-				fmt.Fprintln(n.env.Stderr, ui.Printable(line))
+				n.print(ui.Printable(line))
 			}
 		}
 		return nil
 	}
+	n.follow(e)
 	line, ok := describeEvent(e)
 	if !ok {
 		return nil
@@ -59,15 +67,59 @@ func (n *narrator) Observe(_ context.Context, e update.Event) error {
 	return nil
 }
 
+// follow shows on a terminal who builds what, and how far all of it is.
+func (n *narrator) follow(e update.Event) {
+	if n.json || n.quiet || !n.errs.Terminal() {
+		return
+	}
+	switch e := e.(type) {
+	case update.Planned:
+		n.board, n.bases, n.end = n.errs.Board(), e.Bases, time.Now().Add(e.Took)
+	case update.RunEnded:
+		if n.board != nil {
+			n.board.Close()
+			n.board = nil
+		}
+	}
+	if n.board == nil {
+		return
+	}
+	switch e := e.(type) {
+	case update.BuildStarted:
+		n.board.Set(e.Worker+" "+e.Package.Base, e.Package.Version, time.Now())
+	case update.BuildAgain:
+		n.board.Clear(e.Worker + " " + e.Package.Base)
+	case update.BuildEnded:
+		n.board.Clear(e.Worker + " " + e.Package.Base)
+		n.done++
+	case update.Skipped:
+		n.done++
+	}
+	n.board.Total(n.done, n.bases, n.end)
+}
+
+// print writes a line for a person: above the board, where there is one.
+func (n *narrator) print(line string) {
+	if n.board != nil {
+		n.board.Print(line)
+		return
+	}
+	fmt.Fprintln(n.env.Stderr, line)
+}
+
 // describeEvent turns an event into a line; false: there is nothing to say.
 func describeEvent(e update.Event) (runLine, bool) {
 	switch e := e.(type) {
 	case update.Due:
 		return runLine{Event: "due", Base: e.Package.Base, Version: e.Package.Version, Reason: e.Reason}, true
+	case update.Planned:
+		return runLine{Event: "planned", Bases: e.Bases, Seconds: e.Took.Seconds()}, true
 	case update.BuildStarted:
-		return runLine{Event: "building", Base: e.Package.Base, Version: e.Package.Version}, true
+		return runLine{Event: "building", Base: e.Package.Base, Version: e.Package.Version, Worker: e.Worker, Seconds: e.Expected.Seconds()}, true
+	case update.BuildAgain:
+		return runLine{Event: "again", Base: e.Package.Base, Version: e.Package.Version, Worker: e.Worker, Reason: e.Err.Error()}, true
 	case update.BuildEnded:
-		line := runLine{Event: "built", Base: e.Package.Base, Version: e.Package.Version, Seconds: e.Took.Seconds()}
+		line := runLine{Event: "built", Base: e.Package.Base, Version: e.Package.Version, Worker: e.Worker, Seconds: e.Took.Seconds()}
 		if e.Err != nil {
 			line.Event, line.Error = "failed", e.Err.Error()
 		}
@@ -111,18 +163,26 @@ func (n *narrator) tell(line runLine) {
 		if name != "" {
 			name = " " + name
 		}
-		fmt.Fprintf(n.env.Stderr, "%s%s: %s\n", n.errs.Paint(ui.Bad, line.Event), name, line.Error)
+		n.print(fmt.Sprintf("%s%s: %s", n.errs.Paint(ui.Bad, line.Event), name, line.Error))
 		return
 	}
 	if n.quiet {
 		return
 	}
 	text := n.errs.Paint(ui.Bold, line.Event) + " " + name
+	switch {
+	case line.Event == "planned":
+		text += fmt.Sprintf("%d to build, about %s", line.Bases, duration(line.Seconds).Round(time.Second))
+	case line.Worker != "" && line.Worker != workerName(localWorker):
+		text += " on " + line.Worker
+	}
 	if line.Reason != "" {
 		text += " (" + line.Reason + ")"
 	}
 	if line.Event == "built" {
-		text += fmt.Sprintf(" in %s", time.Duration(line.Seconds*float64(time.Second)).Round(100*time.Millisecond))
+		text += fmt.Sprintf(" in %s", duration(line.Seconds).Round(100*time.Millisecond))
 	}
-	fmt.Fprintln(n.env.Stderr, text)
+	n.print(text)
 }
+
+func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -12,7 +12,6 @@ import (
 	"ahriman/core/config"
 	"ahriman/core/pkgbuild"
 	"ahriman/core/repository"
-	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/trigger"
@@ -33,6 +32,7 @@ type node struct {
 	sources    *source.Fetcher
 	master     *master      // nil: this node is its own master
 	runner     *build.Local // nil until something is built
+	workers    *connections // nil unless a flow builds or plans
 	logger     *slog.Logger
 	reports    io.Writer // what triggers print
 	close      []func() error
@@ -127,6 +127,7 @@ type flowOptions struct {
 	process   string // process_id of the logs; empty: a new one
 	observers []update.Observer
 	builds    bool // the flow may build, and runs the triggers
+	plans     bool // the flow knows the workers, and gives them nothing
 }
 
 // flow makes a flow of the node's parts.
@@ -164,22 +165,29 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 			return err
 		}
 	}
+	if o.builds || o.plans {
+		n.workers = newConnections(n)
+		n.workers.planning = o.plans
+		n.close = append(n.close, n.workers.Close)
+		c.Workers = n.workers.Workers
+	}
 	if o.builds {
 		if err := n.addBuilding(&c); err != nil {
 			return nil, err
 		}
 	}
-	return update.New(c)
+	flow, err := update.New(c)
+	if n.workers != nil && err == nil {
+		n.workers.arrived = flow.Arrived
+	}
+	return flow, err
 }
 
 // addBuilding adds what a flow needs to build and to deliver.
 func (n *node) addBuilding(c *update.Config) error {
 	var err error
-	c.Retries = n.settings.Build.Retries
-	c.Workers = func(context.Context) ([]schedule.Worker, error) {
-		local, err := n.local()
-		return []schedule.Worker{{Name: "local", Runner: local, Slots: n.settings.Build.Jobs}}, err
-	}
+	c.Retries, c.Lease, c.Patience = n.settings.Build.Retries, n.settings.Build.Lease, n.settings.Build.Patience
+	c.Watch = n.workers.keep
 	if c.Triggers, err = n.triggers(nil); err != nil {
 		return err
 	}

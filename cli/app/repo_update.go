@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"ahriman/cli/ui"
 	"ahriman/core/config"
 	"ahriman/core/update"
 )
@@ -15,6 +14,7 @@ type repoUpdate struct {
 	Changes      bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
 	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool     `help:"say what would be built, in which order, and change nothing"`
+	Explain      string   `placeholder:"BASE" complete:"packages" help:"say why and when this base would be built, and what it waits for; changes nothing"`
 	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
 	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
 	Local        bool     `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
@@ -92,7 +92,7 @@ func (c *repoUpdate) update(ctx context.Context, env *Env, globals *Globals, s *
 	if request.Packager, err = n.packager(ctx, c.Username); err != nil {
 		return found{}, err
 	}
-	if c.DryRun {
+	if c.DryRun || c.Explain != "" {
 		return c.plan(ctx, env, globals, n, request)
 	}
 	outcome, err := n.update(ctx, request, c.JSON, c.Verbose)
@@ -101,7 +101,7 @@ func (c *repoUpdate) update(ctx context.Context, env *Env, globals *Globals, s *
 
 // plan prints what would be built.
 func (c *repoUpdate) plan(ctx context.Context, env *Env, globals *Globals, n *node, request update.Request) (found, error) {
-	flow, err := n.flow(flowOptions{})
+	flow, err := n.flow(flowOptions{plans: true})
 	if err != nil {
 		return found{}, err
 	}
@@ -109,20 +109,7 @@ func (c *repoUpdate) plan(ctx context.Context, env *Env, globals *Globals, n *no
 	if err != nil {
 		return found{}, err
 	}
-	out := ui.New(env.Stdout, env.Getenv)
-	table := out.Table("#level", "package", "version", "why")
-	for _, step := range plan.Steps {
-		due := plan.Due[step.Task.Base()]
-		if c.JSON {
-			line := planLine{Level: step.Level, Base: due.Package.Base, Version: due.Package.Version, Reason: due.Reason}
-			if err := out.JSON(line); err != nil {
-				return found{}, err
-			}
-			continue
-		}
-		table.Row(step.Level, due.Package.Base, due.Package.Version, due.Reason)
-	}
-	if err := table.Flush(); err != nil {
+	if err := c.printPlan(ctx, env, n, plan); err != nil {
 		return found{}, err
 	}
 	for _, left := range outcome.Unchanged {
@@ -137,14 +124,6 @@ func (c *repoUpdate) plan(ctx context.Context, env *Env, globals *Globals, n *no
 		fmt.Fprintf(env.Stderr, "ahriman: error: %s\n", reason)
 	}
 	return found{len(plan.Steps) > 0}, outcomeError(outcome.Err())
-}
-
-// planLine is what --dry-run --json prints of a base.
-type planLine struct {
-	Level   int    `json:"level"`
-	Base    string `json:"base"`
-	Version string `json:"version"`
-	Reason  string `json:"reason"`
 }
 
 // outcomeError gives an outcome's error its exit status: the observers have

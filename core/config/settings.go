@@ -98,6 +98,8 @@ type Build struct {
 	TriggersKnown []string `ini:"triggers_known"`
 
 	Workers              []string      `ini:"workers" as:"url" schemes:"http https http+unix ssh local"` // addresses of workers; ours: ssh, local:// for this machine, and ?slots=2&speed=1.5&features=a,b behind any
+	Lease                time.Duration `ini:"lease" default:"300" min:"1"`                               // (ours) how long a worker that is cut off keeps its build, and builds on
+	Patience             time.Duration `ini:"patience" default:"900" min:"1"`                            // (ours) how long a base waits for a worker that could build it before it fails
 	WorkerCA             string        `ini:"worker_ca" as:"file"`                                       // (ours) PEM of authorities trusted for https workers, besides the system's
 	Packager             string        `ini:"packager"`                                                  // PACKAGER, "Name <mail>"
 	MakeFlags            []string      `ini:"make_flags"`                                                // MAKEFLAGS

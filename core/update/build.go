@@ -58,6 +58,11 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 	for i, t := range tasks {
 		tasks[i].Worker = r.assigned[t.Base()].Worker
 	}
+	plan, err := schedule.Plan(ctx, tasks, schedule.Config{Workers: r.Workers})
+	if err != nil {
+		return err
+	}
+	r.emit(ctx, Planned{Bases: len(tasks), Took: plan.Took})
 	s, err := schedule.New(tasks, schedule.Config{
 		Workers: r.Workers, Retries: r.Retries, Lease: r.Lease, Patience: r.Patience,
 		Prepare: b.prepare, Accept: b.accept, Finish: b.finish, Log: b.log,

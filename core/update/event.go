@@ -29,6 +29,12 @@ type Changed struct {
 	PKGBUILD string // of the last build
 }
 
+// Planned says what is to be built with the workers there are, before it begins.
+type Planned struct {
+	Bases int
+	Took  time.Duration // from now to the last end, by earlier builds
+}
+
 // BuildStarted says that a worker was given a base to build. It may be given to
 // another one later, after BuildAgain.
 type BuildStarted struct {
@@ -117,6 +123,7 @@ type RunEnded struct {
 func (RunStarted) isEvent()   {}
 func (Due) isEvent()          {}
 func (Changed) isEvent()      {}
+func (Planned) isEvent()      {}
 func (BuildStarted) isEvent() {}
 func (BuildAgain) isEvent()   {}
 func (LogLines) isEvent()     {}
