@@ -86,11 +86,35 @@ func (db *DB) Package(ctx context.Context, id alpm.RepositoryID, base string) (R
 	return r, nil
 }
 
+// PackagesSince returns the bases of a repository that were added or changed
+// after a revision, by name, and how many bases there are now: those that were
+// removed are told by that.
+func (db *DB) PackagesSince(ctx context.Context, id alpm.RepositoryID, revision int64) (changed []Record, count int, err error) {
+	err = db.rows(ctx, func(rows *sql.Rows) error {
+		r, err := scanRecord(rows.Scan)
+		changed = append(changed, r)
+		return err
+	}, "SELECT "+recordColumns+" FROM packages WHERE repository = ? AND revision > ? ORDER BY base", key(id), revision)
+	if err == nil {
+		err = db.row(ctx, nil, []any{&count}, "SELECT count(*) FROM packages WHERE repository = ?", key(id))
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("listing packages of %s: %w", id, err)
+	}
+	return changed, count, nil
+}
+
 // Revision changes whenever a package of the repository or its status does, in
 // any process: what was made from Packages is good while it stays the same.
 func (db *DB) Revision(ctx context.Context, id alpm.RepositoryID) (int64, error) {
 	var n int64
-	err := db.row(ctx, nil, []any{&n}, "SELECT revision FROM revisions WHERE repository = ?", key(id))
+	ask, err := db.revision()
+	if err == nil {
+		err = ask.QueryRowContext(ctx, key(id)).Scan(&n)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("reading revision of %s: %w", id, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"ahriman/core/alpm"
@@ -35,7 +36,7 @@ var migrationFiles embed.FS
 // migrations turn version i of the schema into version i+1. A released one is
 // never edited.
 func migrations() []string {
-	return []string{"migrations/0001.sql", "migrations/0002.sql", "migrations/0003.sql", "migrations/0004.sql"}
+	return []string{"migrations/0001.sql", "migrations/0002.sql", "migrations/0003.sql", "migrations/0004.sql", "migrations/0005.sql"}
 }
 
 // What Open and other calls return, wrapped, for a caller to decide on.
@@ -71,6 +72,8 @@ type DB struct {
 	owner    owner
 	watchers watchers
 	now      func() time.Time
+
+	revision func() (*sql.Stmt, error) // asked with every request for packages
 }
 
 // Open opens the store at path, creating or upgrading it where needed; the
@@ -94,6 +97,9 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	pool.SetMaxOpenConns(8)
 	pool.SetMaxIdleConns(8)
 	db := &DB{path: path, sql: pool, write: make(chan struct{}, 1), now: time.Now}
+	db.revision = sync.OnceValues(func() (*sql.Stmt, error) {
+		return pool.Prepare("SELECT revision FROM revisions WHERE repository = ?")
+	})
 	if err := db.prepare(ctx); err != nil {
 		pool.Close()
 		return nil, fmt.Errorf("opening database %s: %w", path, err)

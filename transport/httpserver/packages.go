@@ -1,83 +1,14 @@
 package httpserver
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"sync"
 
 	"ahriman/core/alpm"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/transport/api"
 )
-
-// list is what the last look at a repository's packages gave. It is good while
-// the store's revision of them is the same.
-type list struct {
-	mu       sync.Mutex
-	snapshot *snapshot
-}
-
-// snapshot is the packages of a repository at one revision. It is never changed.
-type snapshot struct {
-	revision int64
-	entries  []api.PackageEntry // sorted by base
-	all      document           // entries
-	counts   api.Counts
-	stats    api.Stats
-}
-
-// packages returns the present packages of a repository. While they stay the
-// same it costs one small query.
-func (s *Server) packages(ctx context.Context, id alpm.RepositoryID) (*snapshot, error) {
-	l := s.lists[id]
-	// Before the packages: when they change in between, this is asked again.
-	revision, err := s.config.Store.Revision(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.snapshot != nil && l.snapshot.revision >= revision {
-		return l.snapshot, nil
-	}
-	records, err := s.config.Store.Packages(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	l.snapshot, err = newSnapshot(id, revision, records)
-	return l.snapshot, err
-}
-
-func newSnapshot(id alpm.RepositoryID, revision int64, records []store.Record) (*snapshot, error) {
-	n := &snapshot{revision: revision, entries: make([]api.PackageEntry, len(records))}
-	for i, r := range records {
-		n.entries[i] = entryOf(id, r)
-		n.counts.Total++
-		switch r.Status {
-		case store.Unknown:
-			n.counts.Unknown++
-		case store.Pending:
-			n.counts.Pending++
-		case store.Building:
-			n.counts.Building++
-		case store.Failed:
-			n.counts.Failed++
-		case store.Success:
-			n.counts.Success++
-		}
-		n.stats.Bases++
-		for _, p := range r.Package.Packages {
-			n.stats.Packages++
-			n.stats.ArchiveSize += p.ArchiveSize
-			n.stats.InstalledSize += p.InstalledSize
-		}
-	}
-	body, err := json.Marshal(n.entries)
-	n.all = document{body, etagOf(body)}
-	return n, err
-}
 
 func entryOf(id alpm.RepositoryID, r store.Record) api.PackageEntry {
 	return api.PackageEntry{
@@ -97,19 +28,14 @@ func (s *Server) getPackages(c *call) (document, error) {
 		return document{}, err
 	}
 	n, err := s.packages(c.Context(), r.ID)
-	if err != nil || paging == api.All() {
-		return n.document(), err
+	if err != nil {
+		return document{}, err
+	}
+	if paging == api.All() {
+		return n.all(), nil
 	}
 	body, err := json.Marshal(api.Page(n.entries, paging))
 	return document{body, etagOf(body)}, err
-}
-
-// document is all packages; it is empty for a snapshot that is not there.
-func (n *snapshot) document() document {
-	if n == nil {
-		return document{}
-	}
-	return n.all
 }
 
 func (s *Server) refresh(c *call, id alpm.RepositoryID, _ nothing) (nothing, error) {

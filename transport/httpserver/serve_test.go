@@ -194,14 +194,6 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// BenchmarkPackages asks for 1,000 packages over TCP, whole and unchanged.
-func BenchmarkPackages(b *testing.B) {
-	for _, unchanged := range []bool{false, true} {
-		name := map[bool]string{false: "200", true: "304"}[unchanged]
-		b.Run(name, func(b *testing.B) { benchmarkPackages(b, unchanged) })
-	}
-}
-
 // TestReplace: a new configuration counts at once, and log-ins go on.
 func TestReplace(t *testing.T) {
 	db := openDB(t)

@@ -180,7 +180,7 @@ func New(config Config) (*Server, error) {
 		}
 	}
 	for _, r := range config.Repositories {
-		s.lists[r.ID] = &list{}
+		s.lists[r.ID] = newList()
 	}
 	for _, origin := range config.Origins {
 		if origin == "*" { // what the Python node calls its default

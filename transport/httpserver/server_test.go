@@ -217,19 +217,3 @@ func (n *node) upload(target string, headers []string, parts ...part) answer {
 }
 
 func readAll(a answer) string { return strings.TrimSpace(string(a.body)) }
-
-// benchmarkPackages measures GET of 1,000 packages, from two clients.
-func benchmarkPackages(b *testing.B, unchanged bool) {
-	n := start(b, nil)
-	n.addPackages(1000)
-	etag := ""
-	if unchanged {
-		etag = n.do("GET", api.PathPackages, nil).header.Get("Etag")
-	}
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			n.do("GET", api.PathPackages, nil, "If-None-Match", etag)
-		}
-	})
-}
