@@ -149,8 +149,8 @@ __ahriman_command() {
 		arguments+=' packages*'
 		;;
 	build)
-		flags+=' -o --output -k --keep-going --dry-run -v --verbose --json'
-		values+=' -o=directories --output=directories'
+		flags+=' -o --output -k --keep-going --dry-run --worker -v --verbose --json'
+		values+=' -o=directories --output=directories --worker=none'
 		arguments+=' directories+packages*'
 		;;
 	repo-report | report)

@@ -17,6 +17,7 @@ type buildCommand struct {
 	Output    string   `short:"o" default:"." placeholder:"DIR" complete:"directories" help:"directory for the package files"`
 	KeepGoing bool     `short:"k" help:"after a failure, go on with what does not need the failed package"`
 	DryRun    bool     `xor:"form" help:"print what would be built, in order, and build nothing"`
+	Worker    []string `placeholder:"ADDRESS" sep:"none" complete:"none" help:"build on this worker, https://… or ssh://[user@]host[:port][?slots=N], and fetch the packages; may be given more than once"`
 	Verbose   bool     `short:"v" help:"show what the builds print, also when standard error is no terminal"`
 	JSON      bool     `help:"print one object a base: base, version, files, seconds, status, log"`
 	Sources   []string `arg:"" name:"source" complete:"directories+packages" help:"directory with a PKGBUILD, git address, or name known to the repository, the cache or the AUR; - for standard input"`
@@ -28,11 +29,14 @@ func (buildCommand) Help() string {
 
 A failed build leaves its log beside the packages.
 
-Examples: one package; what is below a directory, on one of two workers; from the AUR.
+With --worker nothing is built here. An ssh:// worker needs sshd and makepkg and nothing of ours: keys, host keys and jumps are those of ssh_config(5), or of the file in $AHRIMAN_SSH_CONFIG. Several workers share the work.
+
+Examples: one package; what is below a directory, on one of two workers; from the AUR; on another machine.
 
     ahriman build ~/pkgbuilds/foo
-    ahriman repo-tree --from ~/pkgbuilds -p 2 --partition 0 --names | ahriman build --output /srv/out -
-    ahriman build --keep-going foo bar`
+    ahriman repo-tree --from ~/pkgbuilds -p 2 --partition 0 --json | ahriman build --output /srv/out -
+    ahriman build --keep-going foo bar
+    ahriman build --worker ssh://builder@laptop --worker 'ssh://tower?slots=4' ~/pkgbuilds/*`
 }
 
 // buildLine is what --json prints.
@@ -96,66 +100,121 @@ func (r *buildRun) plan(graph *tree.Graph) error {
 	return r.outcome.Err()
 }
 
-// build builds all that is in the graph, one after the other; what is ready
-// goes by name.
-func (r *buildRun) build(ctx context.Context, graph *tree.Graph) error {
+// build builds all that is in the graph; what is ready goes by name, to as many
+// seats as there are.
+func (r *buildRun) build(ctx context.Context, graph *tree.Graph) (err error) {
+	// The builds that still go on end with us.
+	ctx, stop := context.WithCancel(ctx)
+	results := make(chan built)
+	running := 0
+	defer func() {
+		stop()
+		for ; running > 0; running-- {
+			<-results
+		}
+	}()
 	frontier := graph.Start()
 	failed := map[string]bool{}
-	for ready := frontier.Ready(); len(ready) > 0; ready = ready[1:] {
-		base := ready[0].Base
-		err := r.one(ctx, graph, base, failed)
+	ready := frontier.Ready()
+	for {
+		for len(ready) > 0 && r.pool.free() {
+			base := ready[0].Base
+			ready = ready[1:]
+			one, begun := r.begin(ctx, graph, base, failed)
+			if !begun {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err := r.finish(one); err != nil {
+					return err
+				}
+				if failed[base] = true; !r.command.KeepGoing {
+					return nil // r.outcome knows
+				}
+				ready = append(ready, frontier.Done(base)...)
+				continue
+			}
+			running++
+			go func() { results <- r.pool.build(ctx, one) }()
+		}
+		if running == 0 {
+			return r.pool.exhausted(ready)
+		}
+		one := <-results
+		running--
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		var written *writeError
-		if errors.As(err, &written) {
-			return written.error
+		if r.pool.leave(one) {
+			r.env.Warn("%s", one.err)
+			ready = append([]tree.Package{one.leaf}, ready...)
+			continue
 		}
-		if err != nil {
-			failed[base] = true
+		if err := r.finish(one); err != nil {
+			return err
 		}
-		if err != nil && !r.command.KeepGoing {
+		if failed[one.line.Base] = one.err != nil; one.err != nil && !r.command.KeepGoing {
 			return nil // r.outcome knows
 		}
-		ready = append(ready, frontier.Done(base)...)
+		ready = append(ready, frontier.Done(one.line.Base)...)
 	}
-	return nil
+}
+
+// built is a base that is built, or was.
+type built struct {
+	leaf  tree.Package
+	line  buildLine
+	job   build.Job
+	seat  *seat // where; nil: nowhere
+	begin time.Time
+	files []string
+	err   error
 }
 
 // writeError is an error of printing, which ends everything.
 type writeError struct{ error }
 
-// one builds one base, unless something that it needs has failed, and prints
-// what came out.
-func (r *buildRun) one(ctx context.Context, graph *tree.Graph, base string, failed map[string]bool) error {
+// begin takes a seat for a base, unless something that it needs has failed.
+func (r *buildRun) begin(ctx context.Context, graph *tree.Graph, base string, failed map[string]bool) (built, bool) {
 	source := r.sources[base]
-	line := buildLine{Base: base, Version: source.leaf.Version}
+	one := built{leaf: source.leaf, line: buildLine{Base: base, Version: source.leaf.Version}, begin: time.Now()}
 	for _, needed := range graph.Dependencies(base) {
 		if failed[needed.Base] && needed.Base != base {
-			line.Status = "skipped"
-			return r.failed(line, fmt.Errorf("not building %s: it needs %s", base, needed.Base))
+			one.line.Status = "skipped"
+			one.err = fmt.Errorf("not building %s: it needs %s", base, needed.Base)
+			return one, false
 		}
 	}
-	begin := time.Now()
-	var files []string
-	job, err := r.job(ctx, source)
-	if err == nil {
-		files, err = r.runner.build(ctx, job)
+	if one.job, one.err = r.job(ctx, source); one.err != nil {
+		one.line.Status = "failed"
+		return one, false
 	}
-	line.Seconds = time.Since(begin).Round(time.Millisecond).Seconds()
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
+	one.seat = r.pool.take()
+	return one, true
+}
+
+// finish keeps and prints what came out; the error is one that ends everything.
+func (r *buildRun) finish(one built) error {
+	line, err := one.line, one.err
+	line.Seconds = time.Since(one.begin).Round(time.Millisecond).Seconds()
 	if err == nil {
-		line.Files, line.Version, err = r.keep(base, files)
+		line.Files, line.Version, err = r.keep(line.Base, one.files)
 	}
 	if err != nil {
-		line.Status, line.Log = "failed", r.runner.logOf(err)
-		return r.failed(line, err)
+		if line.Status == "" {
+			line.Status, line.Log = "failed", r.pool.logOf(err)
+		}
+		err = r.failed(line, err)
+	} else {
+		line.Status = "success"
+		r.outcome.Done()
+		err = r.print(line)
 	}
-	line.Status = "success"
-	r.outcome.Done()
-	return r.print(line)
+	var written *writeError
+	if errors.As(err, &written) {
+		return written.error
+	}
+	return nil
 }
 
 // print prints what became of a base.
@@ -177,7 +236,7 @@ func (r *buildRun) print(line buildLine) error {
 
 // failed says that a base was not built, with the end of its log.
 func (r *buildRun) failed(line buildLine, err error) error {
-	if line.Log != "" && !r.runner.shown {
+	if line.Log != "" && !r.pool.shown {
 		printTail(r.env.Stderr, line.Log)
 	}
 	line.Error = err.Error()

@@ -32,7 +32,8 @@ type buildRun struct {
 	output       string // directory of the package files
 	work         string // ours, below output, gone at the end
 	fetcher      *source.Fetcher
-	runner       *follower
+	pool         *pool
+	runner       *build.Local // nil until something is done here
 	outcome      *Outcome
 	sources      map[string]*buildSource // by base
 	built        []build.Offer
@@ -63,16 +64,11 @@ func (r *buildRun) open(ctx context.Context) error {
 	if r.work, err = os.MkdirTemp(output, ".ahriman-"); err != nil {
 		return fmt.Errorf("preparing the output directory: %w", err)
 	}
-	local, err := build.NewLocal(r.buildConfig())
-	if err != nil {
-		os.RemoveAll(r.work)
-		if errors.Is(err, build.ErrRoot) {
-			return Hinted(err, "run ahriman as an unprivileged user, or name one in build.user")
-		}
-		return err
-	}
 	show := r.command.Verbose || (r.env.Err().Terminal() && !r.globals.Quiet)
-	r.runner = &follower{local: local, env: r.env, output: output, shown: show}
+	r.pool = &pool{env: r.env, output: output, shown: show}
+	if err := r.seat(ctx); err != nil {
+		return errors.Join(err, r.close())
+	}
 	r.fetcher = source.New(r.sourceConfig())
 	if r.settings == nil {
 		return nil
@@ -89,11 +85,39 @@ func (r *buildRun) open(ctx context.Context) error {
 	return nil
 }
 
+// seat opens what builds.
+func (r *buildRun) seat(ctx context.Context) error {
+	if len(r.command.Worker) > 0 {
+		if r.command.DryRun {
+			return nil
+		}
+		return r.pool.openWorkers(ctx, r.command.Worker, r.work, r.settings)
+	}
+	local, err := r.local()
+	if err == nil {
+		r.pool.openLocal(local)
+	}
+	return err
+}
+
+// local is what builds here, or evaluates what cannot be read otherwise.
+func (r *buildRun) local() (*build.Local, error) {
+	if r.runner != nil {
+		return r.runner, nil
+	}
+	local, err := build.NewLocal(r.buildConfig())
+	if errors.Is(err, build.ErrRoot) {
+		return nil, Hinted(err, "run ahriman as an unprivileged user, or name one in build.user")
+	}
+	r.runner = local
+	return local, err
+}
+
 // close leaves nothing but the packages.
 func (r *buildRun) close() error {
-	var errs []error
+	errs := []error{r.pool.close()}
 	if r.runner != nil {
-		errs = append(errs, r.runner.local.Close())
+		errs = append(errs, r.runner.Close())
 	}
 	if r.store != nil {
 		errs = append(errs, r.store.Close())
@@ -336,7 +360,11 @@ func (r *buildRun) read(ctx context.Context, dir string) (*pkgbuild.Srcinfo, err
 	if !errors.As(err, &needs) {
 		return info, err
 	}
-	return r.runner.local.Srcinfo(ctx, dir, r.architecture)
+	local, err := r.local()
+	if err != nil {
+		return nil, err
+	}
+	return local.Srcinfo(ctx, dir, r.architecture)
 }
 
 // patch applies the patches that the repository has for the base to a copy of

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ahriman/core/build"
+	"ahriman/core/config"
 	"ahriman/core/schedule"
 	"ahriman/core/store"
 	"ahriman/transport/api"
@@ -162,21 +163,27 @@ func (n *node) overHTTP(m member) (httpclient.Config, error) {
 		Address: m.Address, Username: m.Username, Password: m.Password, Token: m.Token,
 		Timeout: s.Status.Timeout, UserAgent: "ahriman/" + Version(),
 	}
-	if m.Username == "" && m.Token == "" {
+	err := statusLogin(&c, s)
+	return c, err
+}
+
+// statusLogin adds what the settings have for all workers over HTTP.
+func statusLogin(c *httpclient.Config, s *config.Settings) error {
+	if c.Username == "" && c.Token == "" {
 		token, err := statusToken(s)
 		if err != nil {
-			return c, err
+			return err
 		}
 		c.Username, c.Password, c.Token = s.Status.Username, s.Status.Password, token
 	}
 	if s.Build.WorkerCA != "" {
 		trust, err := httpclient.TrustFile(s.Build.WorkerCA)
 		if err != nil {
-			return c, fmt.Errorf("build.worker_ca: %w", err)
+			return fmt.Errorf("build.worker_ca: %w", err)
 		}
 		c.TLS = trust
 	}
-	return c, nil
+	return nil
 }
 
 // overSSH is a worker over SSH.

@@ -30,7 +30,7 @@ Examples: the levels; the share of the second of three workers; what is built fr
 
     ahriman repo-tree
     ahriman repo-tree -p 3 --partition 1 --names | ahriman build -
-    ahriman repo-tree --by time -p 2 --from ~/pkgbuilds`
+    ahriman repo-tree --by time -p 2 --partition 0 --json --from ~/pkgbuilds | ahriman build -`
 }
 
 // treeLine is what --json prints.
@@ -40,6 +40,7 @@ type treeLine struct {
 	Partition    int     `json:"partition"`
 	Level        int     `json:"level"`
 	Base         string  `json:"base"`
+	Dir          string  `json:"dir,omitempty"` // with --from: that of the PKGBUILD
 	Version      string  `json:"version"`
 	Seconds      float64 `json:"seconds,omitempty"` // of a build; missing where it is not known
 	Cycle        int     `json:"cycle,omitempty"`   // members of one cycle have the same number, from 1
@@ -49,6 +50,7 @@ type treeLine struct {
 type forest struct {
 	id       alpm.RepositoryID
 	packages []tree.Package
+	dirs     map[string]string // of the sources, by base; those of a repository are not known
 }
 
 // Run prints the tree of each repository, or of the directories.
@@ -77,8 +79,8 @@ func (c *repoTree) Run(ctx context.Context, env *Env, globals *Globals) error {
 
 func (c *repoTree) collect(ctx context.Context, env *Env, globals *Globals, outcome *Outcome) ([]forest, error) {
 	if len(c.From) > 0 {
-		packages, err := sourcePackages(ctx, env, globals, append(c.From, c.More...), outcome)
-		return []forest{{packages: packages}}, err
+		f, err := sourcePackages(ctx, env, globals, append(c.From, c.More...), outcome)
+		return []forest{f}, err
 	}
 	file, err := globals.configuration(env)
 	if err != nil {
@@ -94,7 +96,7 @@ func (c *repoTree) collect(ctx context.Context, env *Env, globals *Globals, outc
 		if err != nil {
 			return nil, err
 		}
-		forests = append(forests, forest{id, packages})
+		forests = append(forests, forest{id: id, packages: packages})
 	}
 	return forests, nil
 }
@@ -197,7 +199,7 @@ func (c *repoTree) printJSON(env *Env, f forest, number int, levels [][]tree.Pac
 	for i, level := range levels {
 		for _, p := range level {
 			err := out.JSON(treeLine{Repository: f.id.Name, Architecture: f.id.Architecture, Partition: number, Level: i,
-				Base: p.Base, Version: p.Version, Seconds: p.Seconds, Cycle: cycles[p.Base]})
+				Base: p.Base, Dir: f.dirs[p.Base], Version: p.Version, Seconds: p.Seconds, Cycle: cycles[p.Base]})
 			if err != nil {
 				return err
 			}

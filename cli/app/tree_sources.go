@@ -131,10 +131,10 @@ func machine() string {
 
 // sourcePackages reads the PKGBUILDs in the directories, without running them.
 // What cannot be read is a failure of its own in outcome.
-func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []string, outcome *Outcome) ([]tree.Package, error) {
+func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []string, outcome *Outcome) (forest, error) {
 	directories, err := sourceDirectories(env, from, outcome)
 	if err != nil {
-		return nil, err
+		return forest{}, err
 	}
 	architecture := globals.Architecture
 	if architecture == "" {
@@ -152,17 +152,19 @@ func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []stri
 	}
 	readers.Wait() // failures are in failures
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return forest{}, err
 	}
+	dirs := map[string]string{}
 	for i, err := range failures {
 		if err != nil {
 			outcome.Fail(directories[i], err)
 			continue
 		}
 		outcome.Done()
+		dirs[packages[i].Base] = directories[i]
 	}
 	packages = slices.DeleteFunc(packages, func(p tree.Package) bool { return p.Base == "" })
-	return packages, addTimes(ctx, env, globals, packages)
+	return forest{packages: packages, dirs: dirs}, addTimes(ctx, env, globals, packages)
 }
 
 // sourceDirectories lists the directories with a PKGBUILD that arguments and

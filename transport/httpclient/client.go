@@ -27,6 +27,9 @@ type Config struct {
 	// in it is put before those of the API.
 	Address string
 
+	// Called is what messages call the node; empty: its address.
+	Called string
+
 	// Username and Password log in as ahriman's client does: once, for a
 	// session, and as Basic credentials with each request. Empty: no log-in.
 	Username, Password string
@@ -109,6 +112,9 @@ func New(config Config) (*Client, error) {
 	if socket != "" {
 		address = "http+unix://" + socket
 	}
+	if config.Called != "" {
+		address = config.Called
+	}
 	return &Client{
 		config:  config,
 		base:    *base,
@@ -182,7 +188,7 @@ func parseAddress(address string) (base *url.URL, socket string, err error) {
 	return base, "", nil
 }
 
-// Address returns the node's address without credentials.
+// Address returns the node's address without credentials, or what it is called.
 func (c *Client) Address() string { return c.address }
 
 // Repository returns one repository of the node.

@@ -71,7 +71,7 @@ func (c *Client) hint(call call, err error) string {
 		return "a file name never changes its bytes: raise pkgrel and build again"
 	case call.form != nil && errors.Is(err, api.ErrNotFound):
 		return "the node takes uploads only with web.enable_archive_upload = yes"
-	case isOp && op.Op == "dial":
+	case isOp && op.Op == "dial" && c.config.Dial == nil:
 		return "is ahriman web running there, and is the address right?"
 	case errors.As(err, &unknownCA):
 		return "add the certificate's authority to this machine's trusted ones"

@@ -33,13 +33,11 @@ type HostKeyError struct {
 func (e *HostKeyError) Error() string {
 	switch {
 	case e.Revoked:
-		return fmt.Sprintf("connecting to %s: THE HOST KEY OF %s IS REVOKED: %s %s (%s)",
-			e.Target.Name(), e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "))
+		return fmt.Sprintf("THE HOST KEY OF %s IS REVOKED: %s %s (%s)", e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "))
 	case e.Changed:
-		return fmt.Sprintf("connecting to %s: THE HOST KEY OF %s HAS CHANGED: it shows %s %s, and another one is known (%s); somebody may be listening in",
-			e.Target.Name(), e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "))
+		return fmt.Sprintf("THE HOST KEY OF %s HAS CHANGED: it shows %s %s, and another one is known (%s); somebody may be listening in", e.Host, e.Type, e.Fingerprint, strings.Join(e.Known, ", "))
 	}
-	return fmt.Sprintf("connecting to %s: the host key of %s is not known: %s %s", e.Target.Name(), e.Host, e.Type, e.Fingerprint)
+	return fmt.Sprintf("the host key of %s is not known: %s %s", e.Host, e.Type, e.Fingerprint)
 }
 
 // Hint says what to do about it.

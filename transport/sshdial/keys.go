@@ -29,9 +29,9 @@ type AuthError struct {
 }
 
 func (e *AuthError) Error() string {
-	text := fmt.Sprintf("connecting to %s: %s let %s in with no key", e.Target.Name(), e.Host, e.User)
+	text := fmt.Sprintf("%s let %s in with no key", e.Host, e.User)
 	if len(e.Tried) > 0 {
-		text = fmt.Sprintf("connecting to %s: %s did not let %s in; offered: %s", e.Target.Name(), e.Host, e.User, strings.Join(e.Tried, ", "))
+		text = fmt.Sprintf("%s did not let %s in; offered: %s", e.Host, e.User, strings.Join(e.Tried, ", "))
 	}
 	if len(e.Notes) > 0 {
 		text += " (" + strings.Join(e.Notes, "; ") + ")"

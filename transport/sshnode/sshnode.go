@@ -71,13 +71,9 @@ func NewRunner(config Config) (*Runner, error) {
 		config.Command = []string{"node-connect", "--slots", strconv.Itoa(max(1, config.Target.Slots))}
 	}
 	l := &link{config: config, turn: make(chan struct{}, 1), program: sync.OnceValues(func() (*program, error) { return readProgram(config.Binary) })}
-	// The host is there for messages: all goes through the one connection.
-	_, host, _ := strings.Cut(config.Target.Name(), "@")
-	if host == "" {
-		_, host, _ = strings.Cut(config.Target.Name(), "://")
-	}
+	// All goes through the one connection: the address is nobody's.
 	runner, err := httpclient.NewRunner(httpclient.RunnerConfig{
-		Config: httpclient.Config{Address: "http://" + host, Dial: l.dial, HTTP2: true},
+		Config: httpclient.Config{Address: "http://worker", Called: config.Target.Name(), Dial: l.dial, HTTP2: true},
 		Name:   config.Name, Scratch: config.Scratch, Lease: config.Lease, Silence: config.Silence, SourceLimits: config.SourceLimits,
 	})
 	if err != nil {

@@ -74,10 +74,8 @@ func newWorker(t testing.TB, options sshtest.Options) *worker {
 	t.Helper()
 	options.Nobody = true
 	w := &worker{t: t}
-	t.Cleanup(func() {
-		signalServers(t, w.server.Cache, syscall.SIGTERM)
-		w.awaitEmpty()
-	})
+	// After the end of the server and what it started.
+	t.Cleanup(func() { w.awaitEmpty() })
 	w.server = sshtest.Start(t, options)
 	w.relay = sshtest.NewRelay(t, w.server.Addr)
 	w.server.Know(w.relay.Addr, w.server.Addr)
@@ -97,26 +95,11 @@ func await(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// processes returns the command lines in which the server's directory is.
-func (w *worker) processes() (found []string) {
-	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err == nil && strings.HasPrefix(string(text), w.server.Cache) {
-			found = append(found, strings.ReplaceAll(string(text), "\x00", " "))
-		}
-	}
-	return found
-}
-
 // awaitEmpty waits for the end of the servers, and checks that they left nothing
 // but programs.
 func (w *worker) awaitEmpty() {
 	w.t.Helper()
-	await(w.t, "the server ends", func() bool { return len(w.processes()) == 0 })
+	await(w.t, "the server ends", func() bool { return len(w.server.Programs()) == 0 })
 	left, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/*"))
 	if err != nil {
 		w.t.Error(err)
@@ -297,7 +280,7 @@ func TestStalledConnectionDiesWithTheLease(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("Attach did not return")
 	}
-	await(t, "the build is dead", func() bool { return len(w.processes()) == 0 && !sleeps("86397") })
+	await(t, "the build is dead", func() bool { return len(w.server.Programs()) == 0 && !sleeps("86397") })
 }
 
 func sleeps(seconds string) bool {
@@ -347,7 +330,14 @@ func TestKilledServerLeavesNothing(t *testing.T) {
 		done <- err
 	}()
 	await(t, "the build begins", text.has("ready\n"))
-	signalServers(t, w.server.Cache, syscall.SIGKILL)
+	for pid, command := range w.server.Programs() {
+		if !strings.HasSuffix(command, " serve ") {
+			continue
+		}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := <-done; !errors.Is(err, build.ErrLost) {
 		t.Errorf("Attach: got %v, want %v", err, build.ErrLost)
 	}
@@ -366,28 +356,6 @@ func TestKilledServerLeavesNothing(t *testing.T) {
 	}
 	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
 		t.Error(err)
-	}
-}
-
-// signalServers signals the servers whose programs are below a directory.
-func signalServers(t testing.TB, below string, signal syscall.Signal) {
-	t.Helper()
-	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if err != nil || !strings.HasPrefix(string(text), below) || !strings.HasSuffix(string(text), "\x00serve\x00") {
-			continue
-		}
-		var pid int
-		if _, err := fmt.Sscanf(path, "/proc/%d/cmdline", &pid); err != nil {
-			t.Fatal(err)
-		}
-		if err := syscall.Kill(pid, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
-			t.Fatal(err)
-		}
 	}
 }
 

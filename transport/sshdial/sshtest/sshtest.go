@@ -13,9 +13,12 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -48,6 +51,8 @@ type Options struct {
 	Nobody bool
 	// HostAuthority signs a certificate for the host's key.
 	HostAuthority ssh.Signer
+	// Path is the PATH of those who log in; empty: sshd's own.
+	Path string
 	// Uname is what uname says of system and machine; empty: the truth.
 	Uname string
 	// Files are put into the server's directory, by name.
@@ -79,10 +84,13 @@ func Start(t testing.TB, options Options) *Server {
 	if err := os.Mkdir(s.Cache, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	path := ""
+	path := options.Path
 	if options.Uname != "" {
 		s.write(filepath.Join(s.dir, "uname"), "#!/bin/sh\nset -- $1 "+options.Uname+"\n[ $1 = -s ] && echo $2 || echo $3\n", 0o755)
-		path = " PATH=" + s.dir + ":/usr/bin:/bin"
+		path = s.dir + ":/usr/bin:/bin"
+	}
+	if path != "" {
+		path = " PATH=" + path
 	}
 	s.command = []string{sshd(t), "-i", "-f", filepath.Join(s.dir, "sshd_config"), "-E", filepath.Join(s.dir, "log")}
 	if os.Geteuid() == 0 {
@@ -118,6 +126,36 @@ func sshd(t testing.TB) string {
 	}
 	t.Fatal("sshd is not installed: see .ci/setup")
 	return ""
+}
+
+// Programs returns the processes whose program is below Cache, with their
+// command lines.
+func (s *Server) Programs() map[int]string {
+	paths, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	found := map[int]string{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		pid, pidErr := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err == nil && pidErr == nil && strings.HasPrefix(string(text), s.Cache+"/") {
+			found[pid] = strings.ReplaceAll(string(text), "\x00", " ")
+		}
+	}
+	return found
+}
+
+// EndPrograms ends what outlives the connections, and waits for it.
+func (s *Server) EndPrograms() {
+	for pid := range s.Programs() {
+		_ = syscall.Kill(pid, syscall.SIGTERM) // it may have ended
+	}
+	for end := time.Now().Add(time.Minute); len(s.Programs()) > 0; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("they do not end: %v", s.Programs())
+		}
+	}
 }
 
 // asRoot prepares what sshd wants when root starts it.
@@ -175,6 +213,7 @@ func (s *Server) listen() {
 		listener.Close()
 		s.Disconnect()
 		wait.Wait()
+		s.EndPrograms()
 		if s.t.Failed() {
 			if log, err := os.ReadFile(filepath.Join(s.dir, "log")); err == nil {
 				s.t.Logf("sshd:\n%s", log)

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"ahriman/transport/sshdial/sshtest"
+)
+
+// TestSSH runs testdata/ssh/*.txtar: pipelines to a machine that has sshd and
+// makepkg. Beside what TestScript's have there are $WORKER, its address, and
+// $AHRIMAN_SSH_CONFIG, which has a key and knows its host key; "ssh -F" takes it
+// too.
+func TestSSH(t *testing.T) {
+	ahriman, err := exec.LookPath("ahriman")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sshtest.Start(t, sshtest.Options{Nobody: true, Path: os.Getenv("PATH")})
+	for dir := filepath.Dir(ahriman); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil { // for nobody
+			t.Fatal(err)
+		}
+	}
+	config := filepath.Join(s.Home, "config")
+	text := fmt.Sprintf("IdentityFile %s/.ssh/id_ed25519\nIdentityAgent none\nUserKnownHostsFile %[1]s/.ssh/known_hosts\n"+
+		"Host builder\n  HostName 127.0.0.1\n  Port %s\n  User %s\n", s.Home, s.Addr[len("127.0.0.1:"):], s.User)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/ssh",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("AHRIMAN_SSH_CONFIG", config)
+			env.Setenv("WORKER", "ssh://"+s.User+"@"+s.Addr)
+			return setup(env)
+		},
+		RequireUniqueNames: true,
+		Condition:          condition,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status": status, "waitfile": waitFile, "setenvfile": setEnvFile, "unprivileged": unprivileged, "replace": replace,
+		},
+	})
+}
