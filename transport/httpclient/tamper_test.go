@@ -30,10 +30,11 @@ import (
 // immediate is a Runner whose builds give packages at once, without makepkg.
 type immediate struct {
 	dir  string
-	size int64 // of what a package holds, bytes
+	size int64  // of what a package holds, bytes
+	hold string // builds last until this file exists; empty: they do not last
 
 	mu   sync.Mutex
-	jobs map[string]build.Job
+	jobs map[string]build.Job // a job that was cancelled has none
 }
 
 func (i *immediate) Start(_ context.Context, job build.Job) error {
@@ -55,6 +56,12 @@ func (i *immediate) Attach(_ context.Context, id string, w io.Writer) (*build.Re
 		return nil, err
 	}
 	fmt.Fprintf(w, "building %s\n", job.Base)
+	for _, err := os.Stat(i.hold); i.hold != "" && err != nil; _, err = os.Stat(i.hold) {
+		if i.cancelled(id) {
+			return nil, build.ErrCancelled
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 	path, err := writePackage(dir, job.Base, i.size, rand.Reader)
 	if err != nil {
 		return nil, err
@@ -62,7 +69,19 @@ func (i *immediate) Attach(_ context.Context, id string, w io.Writer) (*build.Re
 	return &build.Result{Files: []string{path}, Duration: time.Second}, nil
 }
 
-func (i *immediate) Cancel(context.Context, string) error { return nil }
+func (i *immediate) cancelled(id string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	_, ok := i.jobs[id]
+	return !ok
+}
+
+func (i *immediate) Cancel(_ context.Context, id string) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	delete(i.jobs, id)
+	return nil
+}
 
 // immediateBuilds is the worker's side of them.
 func immediateBuilds(t testing.TB, slots int) *httpserver.Builds {

@@ -31,6 +31,8 @@ type workerOptions struct {
 	MaxObjects int64
 	Address    string // empty: any
 	Immediate  bool   // builds nothing, and gives packages at once
+	Hold       string // with Immediate: builds last until this file exists
+	Network    bool   // it has a network of its own
 	Disk       int64  // Dir is a file system of so many bytes; 0: it is not
 }
 
@@ -41,7 +43,7 @@ func serveWorker(text string) error {
 	if err := json.Unmarshal([]byte(text), &o); err != nil {
 		return err
 	}
-	var runner build.Runner = &immediate{dir: o.Scratch, size: 100_000}
+	var runner build.Runner = &immediate{dir: o.Scratch, size: 100_000, hold: o.Hold}
 	if !o.Immediate {
 		local, err := build.NewLocal(build.Config{User: o.User, Scratch: o.Scratch})
 		if err != nil {
@@ -123,6 +125,9 @@ func (w *worker) start() {
 	w.cmd = exec.Command(self, string(text))
 	if w.options.Disk > 0 {
 		w.cmd = onDisk(w.options.Dir, w.options.Disk, w.cmd)
+	}
+	if w.options.Network {
+		w.cmd = exec.Command("unshare", append([]string{"--net", self}, w.cmd.Args[1:]...)...)
 	}
 	w.cmd.Env = append(os.Environ(), "AHRIMAN_ROLE=worker", "AHRIMAN_PEAK=/dev/null")
 	w.cmd.Stderr = os.Stderr
