@@ -23,8 +23,8 @@ type workerLine struct {
 	Slots         int      `json:"slots,omitempty"`
 	Speed         float64  `json:"speed,omitempty"`
 	Features      []string `json:"features,omitempty"`
-	State         string   `json:"state"` // idle, building, draining, away, unknown
-	Building      []string `json:"building,omitempty"`
+	State         string   `json:"state"`               // idle, building, draining, away, unknown
+	Building      []string `json:"building,omitempty"`  // bases; ids of builds for other masters
 	Seen          string   `json:"last_seen,omitempty"` // RFC 3339
 	Free          int64    `json:"free_bytes,omitempty"`
 	Error         string   `json:"error,omitempty"`
@@ -43,6 +43,9 @@ func (c *workers) show(ctx context.Context, env *Env, n *node, members []member)
 		}
 	}
 	asking.Wait()
+	if err := nameBuilds(ctx, n, lines); err != nil {
+		return err
+	}
 	if c.Action == "ping" {
 		return c.printPing(env, lines)
 	}
@@ -59,6 +62,25 @@ func (c *workers) show(ctx context.Context, env *Env, n *node, members []member)
 			strings.Join(line.Building, " "), line.Seen)
 	}
 	return table.Flush()
+}
+
+// nameBuilds puts bases in the place of the ids that workers know their builds
+// by. What another master has them build keeps its id.
+func nameBuilds(ctx context.Context, n *node, lines []workerLine) error {
+	assigned, err := n.store.Assignments(ctx, n.settings.ID)
+	if err != nil {
+		return err
+	}
+	bases := map[string]string{}
+	for base, a := range assigned {
+		bases[a.ID] = base
+	}
+	for _, line := range lines {
+		for i, id := range line.Building {
+			line.Building[i] = cmp.Or(bases[id], id)
+		}
+	}
+	return nil
 }
 
 // printPing prints a line for each worker that can build; those that cannot are
