@@ -86,10 +86,10 @@ func (j *jobs) Kinds() []string {
 func jobArguments(kind string, arguments any, user string) any {
 	switch a := arguments.(type) {
 	case api.AddRequest:
-		return update.Addition{Packages: a.Packages, Packager: a.Packager, Increment: a.Increment, Patches: a.Patches, User: user}
+		return update.Addition{Packages: a.Packages, Packager: a.Packager, Increment: a.Increment, Patches: a.Patches, User: user, Refresh: a.Refresh}
 	case api.UpdateRequest:
 		return update.Request{
-			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true, VCS: true, Changes: true,
+			AUR: a.AUR, Local: a.Local, Manual: a.Manual, Increment: a.Increment, Packager: a.Packager, Dependencies: true, VCS: true, Changes: true, Refresh: a.Refresh,
 			// A worker's call after its uploads, for which an update of this
 			// node may be waiting.
 			NoWait: a.Manual && !a.AUR && !a.Local,

@@ -94,15 +94,6 @@ func (n *node) Close() error {
 // path is a directory below the root.
 func (n *node) path(name string) string { return filepath.Join(n.settings.Repository.Root, name) }
 
-// databases are the paths of the distribution's databases on this machine.
-func (n *node) databases() []string {
-	var paths []string
-	for _, name := range n.settings.ALPM.Repositories {
-		paths = append(paths, filepath.Join(n.settings.ALPM.Database, "sync", name+".db"))
-	}
-	return paths
-}
-
 // local returns the runner of this machine.
 func (n *node) local() (*build.Local, error) {
 	if n.runner == nil {
@@ -135,7 +126,7 @@ func (n *node) flow(o flowOptions) (*update.Flow, error) {
 	c := update.Config{
 		Repository: n.repository, Store: n.store, Sources: n.sources, Observers: o.observers,
 		CacheDir: n.path("cache"), ScratchDir: n.path(".scratch"), Ignore: n.settings.Build.IgnorePackages,
-		AUR: n.sources, MinAge: n.settings.Build.MinAge, Databases: n.databases(), BuildFlags: n.settings.Build.MakepkgFlags, Process: o.process, Logger: n.logger,
+		AUR: n.sources, MinAge: n.settings.Build.MinAge, BuildFlags: n.settings.Build.MakepkgFlags, Process: o.process, Logger: n.logger,
 	}
 	if c.Process == "" {
 		c.Process = uuid.NewString()

@@ -19,6 +19,7 @@ type packageAdd struct {
 	Username     string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
 	Variable     []string `short:"v" sep:"none" placeholder:"KEY=VALUE" help:"set a variable of the PKGBUILD in this build; may be repeated"`
 	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	Refresh      int      `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
 	JSON         bool     `name:"json" help:"print events, one JSON object a line"`
 	Verbose      bool     `help:"print the output of the builds"`
 	Package      []string `arg:"" complete:"files+packages" help:"directories with a PKGBUILD, git addresses, names in cache/, names in the AUR, package files, directories of them, or - for a list from standard input"`
@@ -59,6 +60,9 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 		return err
 	}
 	defer n.Close()
+	if err := n.refresh(ctx, c.Refresh); err != nil {
+		return err
+	}
 	packager, err := n.packager(ctx, c.Username)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type repoDaemon struct {
 	Partitions   bool   `negatable:"" default:"true" help:"look at a part of the packages at a time, spread over the interval"`
 	Username     string `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
 	VCS          bool   `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
+	Refresh      int    `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
 	JSON         bool   `name:"json" help:"print events, one JSON object a line"`
 }
 
@@ -87,13 +88,13 @@ func pause(ctx context.Context, then time.Time) bool {
 func (c *repoDaemon) turn(ctx context.Context, env *Env, globals *Globals, bases []string, logger *slog.Logger) {
 	command := repoUpdate{
 		AUR: c.AUR, Dependencies: c.Dependencies, DryRun: c.DryRun, Increment: c.Increment, Local: c.Local, Manual: c.Manual,
-		VCS: c.VCS, Changes: c.Changes, Username: c.Username, JSON: c.JSON, Package: bases,
+		VCS: c.VCS, Refresh: c.Refresh, Changes: c.Changes, Username: c.Username, JSON: c.JSON, Package: bases,
 	}
 	runs := []repoUpdate{command}
 	if bases != nil && c.Manual { // a queued base may be in another part
 		asked := command
 		asked.AUR, asked.Local, asked.Package = false, false, nil
-		command.Manual = false
+		command.Manual, command.Refresh = false, 0
 		runs = []repoUpdate{asked, command}
 	}
 	for _, run := range runs {

@@ -21,6 +21,7 @@ type repoUpdate struct {
 	Manual       bool     `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
 	Username     string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
 	VCS          bool     `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
+	Refresh      int      `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
 	JSON         bool     `name:"json" help:"print events, one JSON object a line"`
 	Verbose      bool     `short:"v" help:"print the output of the builds"`
 	Package      []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
@@ -89,6 +90,9 @@ func (c *repoUpdate) update(ctx context.Context, env *Env, globals *Globals, s *
 		return found{}, err
 	}
 	defer n.Close()
+	if err := n.refresh(ctx, c.Refresh); err != nil {
+		return found{}, err
+	}
 	if request.Packager, err = n.packager(ctx, c.Username); err != nil {
 		return found{}, err
 	}

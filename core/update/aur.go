@@ -209,7 +209,7 @@ func (r *run) offered(ctx context.Context) (have map[string]bool, distribution b
 			offer(have, []string{packages[i].Name}, packages[i].Provides)
 		}
 	}
-	for _, path := range r.Databases {
+	for _, path := range r.databases() {
 		packages, err := readDatabase(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // pacman has not fetched it here; the AUR knows no such names
@@ -223,6 +223,26 @@ func (r *run) offered(ctx context.Context) (have map[string]bool, distribution b
 		}
 	}
 	return have, distribution, nil
+}
+
+// databases are the paths of the distribution's databases.
+func (r *run) databases() []string {
+	if r.Databases == nil {
+		return nil
+	}
+	return r.Databases()
+}
+
+// refresh fetches the distribution's databases. The run goes on with those that
+// are there when that fails, which is told as a warning.
+func (r *run) refresh(ctx context.Context) {
+	if r.Refresh == nil {
+		return
+	}
+	if err := r.Refresh(ctx); err != nil && ctx.Err() == nil {
+		r.Logger.Warn("refreshing the distribution's databases", "error", err)
+		r.outcome.Warnings = append(r.outcome.Warnings, err.Error())
+	}
 }
 
 func readDatabase(path string) ([]alpm.Package, error) {

@@ -149,8 +149,8 @@ func TestAURDependencies(t *testing.T) {
 	a.pkgbuilds["one"] = pkgbuildOf("one", "1", "depends=('two>=1' glibc)", "provides=(offered)")
 	a.pkgbuilds["two"] = pkgbuildOf("two", "1", "makedepends=(three one offered)")
 	f.config.Ignore = []string{"ignored"}
-	f.config.Databases = []string{filepath.Join(f.root, "core.db"), filepath.Join(f.root, "none.db")}
-	file, err := os.Create(f.config.Databases[0])
+	f.config.Databases = func() []string { return []string{filepath.Join(f.root, "none.db"), filepath.Join(f.root, "core.db")} }
+	file, err := os.Create(f.config.Databases()[1])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -86,8 +86,10 @@ type Config struct {
 	MinAge time.Duration
 	// Databases are the paths of the distribution's databases, as pacman fetches
 	// them: what they have is not looked for in the AUR. One that is not there
-	// is passed over.
-	Databases []string
+	// is passed over. Nil: none.
+	Databases func() []string
+	// Refresh fetches these databases anew. Nil: they are left to others.
+	Refresh func(ctx context.Context) error
 	// Lock is taken while bases are built, so that two runs do not build the
 	// same; publishing does not need it. Its error is a *repository.LockedError
 	// when another run has it, at once where wait is false. Nil: none.
@@ -155,6 +157,9 @@ func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (
 	r.emit(ctx, RunStarted{})
 	if f.Triggers != nil {
 		r.triggered("starting", f.Triggers.Start(ctx))
+	}
+	if request.Refresh {
+		r.refresh(ctx)
 	}
 	err := work(r)
 	// What was begun is ended even when the run was cancelled.

@@ -26,6 +26,9 @@ type Request struct {
 	// Changes finds out what the sources of a base that is due have become since
 	// it was built last.
 	Changes bool `json:"changes,omitempty"`
+	// Refresh fetches the distribution's databases first; when that fails the
+	// run goes on with those that are there.
+	Refresh bool `json:"refresh,omitempty"`
 	// Dependencies builds, too, what is needed, is in the AUR, and in no
 	// repository that is known.
 	Dependencies bool `json:"dependencies,omitempty"`

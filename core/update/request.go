@@ -81,7 +81,8 @@ type Addition struct {
 	Packager  string         `json:"packager,omitempty"`
 	Increment bool           `json:"increment"`
 	Patches   []source.Patch `json:"patches,omitempty"`
-	User      string         `json:"user,omitempty"` // who asked
+	Refresh   bool           `json:"refresh,omitempty"` // as a Request has it; AddNow only
+	User      string         `json:"user,omitempty"`    // who asked
 }
 
 // Queue adds packages for the next run.
@@ -94,7 +95,7 @@ func (f *Flow) Queue(ctx context.Context, a Addition) (*Outcome, error) {
 // AddNow adds packages and builds them, and what they need of the AUR. What is
 // published already, and asked for without Increment, is delivered once more.
 func (f *Flow) AddNow(ctx context.Context, a Addition) (*Outcome, error) {
-	request := Request{Manual: true, Increment: a.Increment, Deliver: !a.Increment, Dependencies: true, Changes: true, Packager: a.Packager}
+	request := Request{Manual: true, Increment: a.Increment, Deliver: !a.Increment, Dependencies: true, Changes: true, Refresh: a.Refresh, Packager: a.Packager}
 	return f.do(ctx, request, func(r *run) error {
 		if r.request.Bases = r.addAll(ctx, a); len(r.request.Bases) == 0 {
 			return ctx.Err()
