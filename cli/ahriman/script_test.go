@@ -19,7 +19,7 @@ import (
 // TestMain makes the test binary serve as the program: scripts find it as
 // "ahriman" in their PATH.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ahriman": main, "standin": standin, "aurstandin": aurStandin})
+	testscript.Main(m, map[string]func(){"ahriman": main, "standin": standin, "aurstandin": aurStandin, "pythonworker": pythonWorker})
 }
 
 // TestScript runs testdata/script/*.txtar, which specify the command line. They
