@@ -124,6 +124,10 @@ func TestRequestJob(t *testing.T) {
 	if err != nil || len(queue) != 1 || queue[0].Package.Base != "a" || queue[0].User != "somebody" || !queue[0].Increment {
 		t.Errorf("%+v, %v", queue, err)
 	}
+	job := f.do(jobs, update.JobRequest, `{"packages":["https://127.0.0.1:1/a-1-1-any.pkg.tar.zst","git+https://127.0.0.1:1/a.git"]}`)
+	if len(job.Outcome.Failed) != 2 || job.Outcome.Failed[1].Reason != "only names can be asked for" {
+		t.Errorf("addresses: %+v", job)
+	}
 	f.expect("published", f.published(), nil)
 	f.do(jobs, update.JobUpdate, `{"manual":true}`)
 	f.expect("published", f.published(), []string{"a 1-1"})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
@@ -85,9 +86,17 @@ type Addition struct {
 	User      string         `json:"user,omitempty"`    // who asked
 }
 
-// Queue adds packages for the next run.
+// Queue adds bases of the AUR and of cache/, by name, for the next run: who may
+// only ask for packages brings none along, nor the address of their source.
 func (f *Flow) Queue(ctx context.Context, a Addition) (*Outcome, error) {
 	r := f.newRun(Request{})
+	a.Packages = slices.DeleteFunc(slices.Clone(a.Packages), func(name string) bool {
+		if !strings.ContainsAny(name, "/:") {
+			return false
+		}
+		r.outcome.Failed = append(r.outcome.Failed, Failure{Base: name, Reason: "only names can be asked for"})
+		return true
+	})
 	r.addAll(ctx, a)
 	return r.outcome, r.outcome.Err()
 }
