@@ -3,9 +3,13 @@ package httpclient
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +40,10 @@ type PythonConfig struct {
 	Arrived func(ctx context.Context, base string) (version string, err error)
 	// Poll is how often the worker is asked whether it is done; 0: 2 s.
 	Poll time.Duration
+	// Journal is a file that keeps what the worker does, for a master that starts
+	// again: the same job goes on then, and another one waits for it. Empty: that
+	// is forgotten.
+	Journal string
 }
 
 // PythonRunner builds on a Python node: it is asked to add one base and to build
@@ -62,6 +70,7 @@ type PythonRunner struct {
 	starting chan struct{} // holds one: jobs begin one after the other
 
 	mu      sync.Mutex
+	read    bool // the journal
 	jobs    map[string]*pythonJob
 	ended   []string   // ids, oldest first
 	current *pythonJob // begun last: it may run there; nil: none
@@ -118,6 +127,9 @@ func (r *PythonRunner) Start(ctx context.Context, job build.Job) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if err := r.recall(job); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	known, current := r.jobs[job.ID], r.current
 	r.mu.Unlock()
@@ -143,6 +155,60 @@ func (r *PythonRunner) Start(ctx context.Context, job build.Job) error {
 	r.mu.Lock()
 	r.jobs[job.ID], r.current = j, j
 	r.mu.Unlock()
+	return r.note(j)
+}
+
+// noted is a job in the journal.
+type noted struct {
+	ID      string    `json:"id"`
+	Base    string    `json:"base"`
+	Process string    `json:"process"`
+	Before  string    `json:"before"`
+	Began   time.Time `json:"began"`
+}
+
+// note writes the journal.
+func (r *PythonRunner) note(j *pythonJob) error {
+	if r.config.Journal == "" {
+		return nil
+	}
+	text, err := json.Marshal(noted{ID: j.job.ID, Base: j.job.Base, Process: j.process, Before: j.before, Began: j.began})
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(r.config.Journal), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(r.config.Journal+".new", text, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(r.config.Journal+".new", r.config.Journal)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping what worker %s does: %w", r.config.Name, err)
+	}
+	return nil
+}
+
+// recall reads the journal, once. What a torn one says is not known.
+func (r *PythonRunner) recall(job build.Job) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.read || r.config.Journal == "" {
+		return nil
+	}
+	text, err := os.ReadFile(r.config.Journal)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("reading what worker %s did: %w", r.config.Name, err)
+	}
+	r.read = true
+	var was noted
+	if err != nil || json.Unmarshal(text, &was) != nil || was.Process == "" {
+		return nil
+	}
+	r.current = &pythonJob{job: build.Job{ID: was.ID, Base: was.Base}, process: was.Process, before: was.Before, began: was.Began, gone: make(chan struct{})}
+	if was.ID == job.ID {
+		r.current.job = job
+		r.jobs[job.ID] = r.current
+	}
 	return nil
 }
 

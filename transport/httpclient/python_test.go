@@ -42,6 +42,9 @@ type delegation struct {
 	runner *httpclient.PythonRunner
 	server *httptest.Server // the worker's
 
+	arrived func(context.Context, string) (string, error)
+	journal string
+
 	mu       sync.Mutex
 	fail     map[string]bool
 	building chan string   // told of each base that is built; nil: nobody is
@@ -98,15 +101,23 @@ func newDelegation(t *testing.T, pkgbuilds map[string]string) *delegation {
 	d.server = httptest.NewServer(d.worker)
 	t.Cleanup(d.server.Close)
 	flow := d.flow()
-	d.runner, err = httpclient.NewPythonRunner(httpclient.PythonConfig{
+	d.arrived, d.journal = flow.Arrived, filepath.Join(root, "journal")
+	d.runner = d.newRunner()
+	return d
+}
+
+// newRunner is the worker's, as a master that starts finds it.
+func (d *delegation) newRunner() *httpclient.PythonRunner {
+	d.t.Helper()
+	runner, err := httpclient.NewPythonRunner(httpclient.PythonConfig{
 		Config: httpclient.Config{Address: d.server.URL, Username: "builder-user", Password: "very-secure-password"},
-		Name:   "w1", Repository: refrepo(), Arrived: flow.Arrived, Poll: 5 * time.Millisecond,
+		Name:   "w1", Repository: refrepo(), Arrived: d.arrived, Poll: 5 * time.Millisecond, Journal: d.journal,
 	})
 	if err != nil {
-		t.Fatal(err)
+		d.t.Fatal(err)
 	}
-	t.Cleanup(func() { d.runner.Close() })
-	return d
+	d.t.Cleanup(func() { runner.Close() })
+	return runner
 }
 
 func (d *delegation) flow() *update.Flow {
@@ -412,5 +423,40 @@ func TestProbe(t *testing.T) {
 	}
 	if _, err := httpclient.Probe(t.Context(), httpclient.Config{Address: "http://127.0.0.1:1"}); err == nil {
 		t.Error("nobody is a Python node")
+	}
+}
+
+// A master that was killed goes on with what the worker builds, and gives it
+// nothing else until then.
+func TestPythonWorkerOutlivesItsMaster(t *testing.T) {
+	d := newDelegation(t, nil)
+	d.building, d.hold = make(chan string, 3), make(chan struct{})
+	d.want("a", "b")
+	ctx := t.Context()
+	if err := d.runner.Start(ctx, d.job("1", "a")); err != nil {
+		t.Fatal(err)
+	}
+	<-d.building
+	if err := d.newRunner().Start(ctx, d.job("2", "b")); !errors.Is(err, build.ErrLost) {
+		t.Errorf("another job after the restart: %v", err)
+	}
+	again := d.newRunner()
+	if err := again.Start(ctx, d.job("1", "a")); err != nil {
+		t.Fatal(err)
+	}
+	close(d.hold)
+	result, err := again.Attach(ctx, "1", io.Discard)
+	if err != nil || !result.Delivered {
+		t.Errorf("%+v, %v", result, err)
+	}
+	if err := again.Start(ctx, d.job("2", "b")); err != nil {
+		t.Error(err)
+	}
+	if _, err := again.Attach(ctx, "2", io.Discard); err != nil {
+		t.Error(err)
+	}
+	d.ended()
+	if got := len(d.added()); got != 2 {
+		t.Errorf("the worker was asked %d times, want 2", got)
 	}
 }
