@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -149,6 +151,7 @@ func (c *connections) prepare(one *connection) (err error) {
 			}
 			return httpclient.NewPythonRunner(httpclient.PythonConfig{
 				Config: remote, Name: one.member.Name, Repository: c.node.settings.ID, Arrived: c.arrived,
+				Journal: c.node.path(filepath.Join(".workers", c.node.settings.ID.String(), url.PathEscape(one.member.Address)+".json")),
 			})
 		}
 	}
