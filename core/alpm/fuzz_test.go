@@ -195,11 +195,16 @@ func FuzzDesc(f *testing.F) {
 // FuzzTarScanner compares our reading of tar with archive/tar's.
 // isDisputed says whether archive/tar may read an archive otherwise than tar(1)
 // and libarchive, and with it pacman, do: in a header of GNU's it may take
-// something for a prefix, which those have not, and pax headers for such.
+// something for a prefix, and anything for a pax header that has its type.
 func isDisputed(data []byte) bool {
-	for ; len(data) >= 512; data = data[512:] {
-		pax := data[156] == 'g' || data[156] == 'x'
-		if string(data[257:265]) == "ustar  \x00" && (pax || bytes.Trim(data[345:500], "\x00") != nil) {
+	for ; len(data) >= tarBlock; data = data[tarBlock:] {
+		header := (*[tarBlock]byte)(data[:tarBlock])
+		if string(header[148:154]) != fmt.Sprintf("%06o", tarChecksum(header)) {
+			continue // no header
+		}
+		pax := (header[156] == 'g' || header[156] == 'x') && string(header[257:263]) != "ustar\x00"
+		prefix := string(header[257:265]) == "ustar  \x00" && len(bytes.Trim(header[345:500], "\x00")) > 0
+		if pax || prefix {
 			return true
 		}
 	}

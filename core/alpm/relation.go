@@ -20,14 +20,17 @@ type Relation struct {
 	Reason   string // of an optional dependency: what follows ": "
 }
 
+// asciiSpace is what a shell takes for white space: makepkg knows no other.
+const asciiSpace = " \t\n\v\f\r"
+
 // ParseRelation reads "name", "name>=version" or, as optdepends has it,
 // "name: reason". Spaces around the whole are dropped; any elsewhere, an empty
 // name or an operator without a version give an error that wraps ErrRelation.
 func ParseRelation(s string) (Relation, error) {
 	var r Relation
-	text := strings.TrimSpace(s)
+	text := strings.Trim(s, asciiSpace)
 	text, r.Reason, _ = strings.Cut(text, ": ")
-	r.Reason = strings.TrimSpace(r.Reason)
+	r.Reason = strings.Trim(r.Reason, asciiSpace)
 	text = strings.TrimSuffix(text, ":") // "name:" is an empty reason
 	r.Name = text
 	if i := strings.IndexAny(text, "<>="); i >= 0 {

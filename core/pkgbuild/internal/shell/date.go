@@ -25,7 +25,9 @@ func date(t *toolRun) (int, error) {
 			format = arg[1:]
 		case arg == "-u" || arg == "--utc":
 			at = at.UTC()
-		case arg == "-d" && i+1 < len(t.args), strings.HasPrefix(arg, "-d"), strings.HasPrefix(arg, "--date="):
+		case arg == "-d" && i+1 == len(t.args):
+			return t.cannot("date")
+		case strings.HasPrefix(arg, "-d"), strings.HasPrefix(arg, "--date="):
 			text := strings.TrimPrefix(strings.TrimPrefix(arg, "-d"), "--date=")
 			if arg == "-d" {
 				i++
