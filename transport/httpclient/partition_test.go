@@ -67,10 +67,8 @@ func TestPartition(t *testing.T) {
 			if _, err := runner.Capabilities(t.Context()); err == nil {
 				t.Error("the network is still there")
 			}
-			var result *build.Result
-			var err error
 			if test.lost {
-				result, err = wait() // while the network is away
+				_, err := wait() // while the network is away
 				wantLost(t, err)
 			}
 			if err := os.WriteFile(hold, nil, 0o644); err != nil {
@@ -78,7 +76,7 @@ func TestPartition(t *testing.T) {
 			}
 			ip(append(inside, "link", "set", "toworker", "up")...)
 			if !test.lost {
-				if result, err = wait(); err != nil || len(result.Files) != 1 {
+				if result, err := wait(); err != nil || len(result.Files) != 1 {
 					t.Errorf("got %v, %v", result, err)
 				}
 				return
@@ -89,7 +87,7 @@ func TestPartition(t *testing.T) {
 					t.Fatal(fmt.Errorf("the worker did not come back: %w", err))
 				}
 			}
-			_, err = newRunner(t, address, nil).Attach(t.Context(), job.ID, io.Discard)
+			_, err := newRunner(t, address, nil).Attach(t.Context(), job.ID, io.Discard)
 			wantLost(t, err)
 		})
 	}

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/http"
 	"net/url"
@@ -18,7 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ahriman/core/alpm"
 	"ahriman/core/build"
 	"ahriman/core/source"
 	"ahriman/transport/api"
@@ -181,65 +179,6 @@ func (j *remoteJob) begin(ctx context.Context, request api.BuildRequest, from ma
 		}
 	}
 	return errors.New("the worker keeps losing what it is sent")
-}
-
-// send sends an object, and goes on where it broke off.
-func (r *Runner) send(ctx context.Context, object api.Object, path string) error {
-	select {
-	case r.sending <- struct{}{}:
-		defer func() { <-r.sending }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	offset := min(max(object.Have, 0), info.Size())
-	for stalled := 0; ; stalled++ {
-		sending := call{
-			what: "sending " + filepath.Base(path), method: http.MethodPut, path: api.Path(api.PathObject, object.SHA256),
-			query: url.Values{api.QueryOffset: {strconv.FormatInt(offset, 10)}, api.QuerySize: {strconv.FormatInt(info.Size(), 10)}},
-			file:  &section{path: path, offset: offset, size: info.Size()}, still: r.config.Silence,
-		}
-		err := r.client.once(ctx, sending)
-		if err == nil || ctx.Err() != nil || stalled >= maxStalled || decided(err) && !errors.Is(err, api.ErrConflict) {
-			return err
-		}
-		if pauseErr := r.pause(ctx, stalled); pauseErr != nil {
-			return pauseErr
-		}
-		have, whole, headErr := r.have(ctx, object.SHA256)
-		if whole {
-			return nil
-		}
-		if headErr == nil && have > offset && have <= info.Size() {
-			stalled = -1
-		}
-		if headErr == nil {
-			offset = min(have, info.Size())
-		}
-	}
-}
-
-// pause waits before the next try. It does not wait long: the network may have
-// healed, and there is a lease to keep.
-func (r *Runner) pause(ctx context.Context, failures int) error {
-	return pause(ctx, min(max(r.client.backoff(failures), minPause), maxPause))
-}
-
-// have asks how much of an object is there.
-func (r *Runner) have(ctx context.Context, digest string) (size int64, whole bool, err error) {
-	err = r.client.once(ctx, call{
-		what: "asking for an object", method: http.MethodHead, path: api.Path(api.PathObject, digest),
-		refused: func(response *http.Response) {
-			size, _ = strconv.ParseInt(response.Header.Get(api.HeaderOffset), 10, 64)
-		},
-	})
-	if errors.Is(err, api.ErrNotFound) {
-		return max(size, 0), false, nil
-	}
-	return 0, err == nil, err
 }
 
 // decided reports whether an error is the worker's answer, rather than the
@@ -413,112 +352,4 @@ func (j *remoteJob) forget(ctx context.Context) {
 	_ = j.runner.client.once(ctx, call{
 		what: "forgetting the build of " + j.spec.Base, method: http.MethodDelete, path: api.Path(api.PathBuild, j.spec.ID),
 	})
-}
-
-// fetchAll fetches the files of the result, and checks that they are what was
-// asked for. After an error none is left.
-func (j *remoteJob) fetchAll(ctx context.Context, files []api.Object) (paths []string, err error) {
-	defer func() {
-		if err != nil {
-			for _, path := range paths {
-				os.Remove(path)
-			}
-			paths = nil
-		}
-	}()
-	if len(files) == 0 || len(files) > api.MaxDependencies {
-		return nil, falsef("it answers with %d package files", len(files))
-	}
-	seen := map[string]bool{filepath.Base(j.log.Path()): true}
-	for _, object := range files {
-		if !api.SoundName(object.Name) || seen[object.Name] || object.Validate() != nil || object.Size == 0 {
-			return paths, falsef("it answers with a file %q of %d bytes", object.Name, object.Size)
-		}
-		seen[object.Name] = true
-		path := filepath.Join(j.dir, object.Name)
-		paths = append(paths, path)
-		if err := j.fetch(ctx, object, path); err != nil {
-			return paths, fmt.Errorf("fetching %s: %w", object.Name, err)
-		}
-		info, err := alpm.ReadInfo(path)
-		if err == nil {
-			err = j.spec.CheckPackage(&alpm.Package{Info: info, FileName: object.Name})
-		}
-		if err != nil {
-			return paths, falsef("%v", err)
-		}
-	}
-	return paths, nil
-}
-
-// fetch copies one file of the result to path, going on where it broke off.
-func (j *remoteJob) fetch(ctx context.Context, object api.Object, path string) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	got := &received{file: file, sum: sha256.New(), want: object.Size}
-	for stalled := 0; ; {
-		before, asked := got.size, time.Now()
-		err := j.fetchRest(ctx, object.Name, got)
-		switch {
-		case err == nil && got.size == object.Size:
-			if digest := hex.EncodeToString(got.sum.Sum(nil)); digest != object.SHA256 {
-				return falsef("its sha256 is %s, not %s as announced", digest, object.SHA256)
-			}
-			return file.Close()
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case got.err != nil:
-			return got.err
-		case err == nil:
-			err = io.ErrUnexpectedEOF
-		}
-		if got.size > before {
-			stalled, j.heard = 0, time.Now()
-		} else if j.heard.After(asked) {
-			stalled++ // it answers, and sends nothing
-		}
-		if decided(err) || stalled >= maxStalled || time.Since(j.heard) > j.lease() {
-			return err
-		}
-		if err := j.runner.pause(ctx, stalled); err != nil {
-			return err
-		}
-	}
-}
-
-// fetchRest asks for what is missing of a file.
-func (j *remoteJob) fetchRest(ctx context.Context, name string, got *received) error {
-	return j.runner.client.once(ctx, call{
-		what: "fetching " + name, method: http.MethodGet, path: api.Path(api.PathBuildFile, j.spec.ID, name),
-		header: http.Header{"Range": {fmt.Sprintf("bytes=%d-", got.size)}}, still: j.runner.config.Silence,
-		take: func(response *http.Response) error {
-			j.heard = time.Now()
-			want := fmt.Sprintf("bytes %d-%d/%d", got.size, got.want-1, got.want)
-			if response.StatusCode != http.StatusPartialContent || response.Header.Get("Content-Range") != want {
-				return falsef("asked for %s, it answers %d with %q", want, response.StatusCode, response.Header.Get("Content-Range"))
-			}
-			_, err := io.CopyBuffer(got, io.LimitReader(response.Body, got.want-got.size), make([]byte, 256<<10))
-			return err
-		},
-	})
-}
-
-// received is a file as far as it has come.
-type received struct {
-	file *os.File
-	sum  hash.Hash
-	size int64
-	want int64
-	err  error // of writing
-}
-
-func (r *received) Write(p []byte) (int, error) {
-	n, err := r.file.Write(p)
-	r.sum.Write(p[:n])
-	r.size += int64(n)
-	r.err = err
-	return n, err
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -178,9 +179,7 @@ func TestFalseWorker(t *testing.T) {
 				builds.ServeHTTP(answer, r)
 				c := &changed{answer.Code, answer.Header(), answer.Body.Bytes()}
 				test.change(r, c)
-				for name, values := range c.header {
-					w.Header()[name] = values
-				}
+				maps.Copy(w.Header(), c.header)
 				if len(c.body) > 0 {
 					w.Header().Set("Content-Length", strconv.Itoa(len(c.body)))
 				} else {

@@ -107,7 +107,7 @@ func (b *Builds) open() error {
 		b.lock.Close()
 		return fmt.Errorf("another process does: %w", err)
 	}
-	if err := os.RemoveAll(b.work()); err == nil {
+	if err = os.RemoveAll(b.work()); err == nil {
 		err = os.Mkdir(b.work(), 0o700)
 	}
 	if err == nil {

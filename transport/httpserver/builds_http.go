@@ -66,7 +66,7 @@ func (b *Builds) deleteBuild(c *call, _ nothing) (nothing, error) {
 	return nothing{}, nil
 }
 
-// offset reads a number of bytes from the query.
+// number reads a number of bytes from the query.
 func (c *call) number(name string) (int64, error) {
 	text := c.query.Get(name)
 	if text == "" {
@@ -136,18 +136,6 @@ func (s *steadyWriter) Write(p []byte) (int, error) {
 // than what a client waits before it comes again, so that one whose connection
 // died does not stand in its own way.
 const objectSilence = 20 * time.Second
-
-// steadyReader gives each read a deadline of its own.
-type steadyReader struct {
-	r       io.Reader
-	control *http.ResponseController
-}
-
-func (s *steadyReader) Read(p []byte) (int, error) {
-	s.control.SetReadDeadline(time.Now().Add(objectSilence))
-	defer s.control.SetReadDeadline(time.Time{})
-	return s.r.Read(p)
-}
 
 // steadyResponse is steadyWriter for http.ServeContent.
 type steadyResponse struct {
@@ -226,7 +214,7 @@ func (b *Builds) putObject(c *call, _ nothing) (nothing, error) {
 	if b.objects == nil {
 		return nothing{}, api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.config.Reason)
 	}
-	body := c.patient()
+	body := &silenceReader{r: c.Body, w: http.NewResponseController(c.w), silence: objectSilence}
 	err = b.objects.receive(c.Context(), object.SHA256, offset, object.Size, body)
 	if wrong, ok := errors.AsType[offsetError](err); ok {
 		c.w.Header().Set(api.HeaderOffset, strconv.FormatInt(wrong.have, 10))
