@@ -456,6 +456,35 @@ func TestRestartGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
+// TestRestartWaitsForAWorkerThatIsAway has a worker that does not answer right
+// after the restart: what it may be at is not built elsewhere before its lease
+// has ended.
+func TestRestartWaitsForAWorkerThatIsAway(t *testing.T) {
+	for _, test := range []struct {
+		away time.Duration
+		want string // worker
+	}{{20 * time.Second, "w2"}, {time.Hour, "w1"}} {
+		synctest.Test(t, func(t *testing.T) {
+			one, two := takes(10*time.Second), takes(100*time.Second)
+			if err := two.Start(t.Context(), build.Job{ID: "b-before", Base: "b"}); err != nil {
+				t.Fatal(err)
+			}
+			two.answers(errUnreachable)
+			time.AfterFunc(test.away, func() { two.answers(nil) })
+			s := newScene(worker("w1", one), worker("w2", two))
+			list := tasks("b")
+			list[0].Worker = "w2"
+			if err := s.run(t.Context(), t, list); err != nil {
+				t.Fatal(err)
+			}
+			if s.count("b on "+test.want) == 0 || s.count("published b") != 1 || (one.starts == 1) != (test.want == "w1") {
+				t.Errorf("away for %v: %q", test.away, s.told)
+			}
+			time.Sleep(2 * time.Hour) // until all is over
+		})
+	}
+}
+
 func TestCancel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		one, two := takes(time.Hour), takes(time.Hour)

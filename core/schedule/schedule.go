@@ -38,6 +38,8 @@ const (
 	guess = 300
 	// maxBackoff is the longest that a worker is set aside without a new try.
 	maxBackoff = 5 * time.Minute
+	// maxHeld is how many jobs at a time are kept for faster workers that are busy.
+	maxHeld = 256
 	// maxLosses is how often a task may take a worker with it, or be lost on
 	// one, before it is the task that is suspected.
 	maxLosses = 4

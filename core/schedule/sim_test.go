@@ -192,7 +192,7 @@ func bound(tasks []schedule.Task, slots int) float64 {
 }
 
 // TestMakespan holds the scheduler to what is possible on two real repositories.
-// With times it is measured by windowBound: on 18 to 46 workers no schedule of
+// With times it is measured by windowBound: on 19 to 42 workers no schedule of
 // graph-mingw comes as near as that to the longest chain or the work shared
 // evenly.
 func TestMakespan(t *testing.T) {

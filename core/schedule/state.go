@@ -214,20 +214,25 @@ func (s *state) dispatch(now time.Time) []*job {
 	}
 	awaited := map[*job]bool{} // running jobs whose workers others wait for
 	imminent := s.imminent(now)
+	var o *offer
 	for c := s.next(); c != nil; c = s.next() {
-		w := s.choose(c)
+		if o == nil || o.class != c {
+			o = s.offer(c, now, awaited)
+		}
 		switch {
-		case w == nil:
+		case o.worker == nil || len(held) == maxHeld:
 			c.full = true
 		case len(imminent) > 0 && before(imminent[0], c.queue[0]):
-			if j := imminent[0]; capable(w, j.Architecture, j.Features) {
-				w.kept++
+			if j := imminent[0]; capable(o.worker, j.Architecture, j.Features) {
+				o.worker.kept++
+				o = nil
 			}
 			imminent = imminent[1:]
-		case s.soonerElsewhere(c.queue[0], w, now, awaited):
+		case o.soonerElsewhere(c.queue[0], awaited):
 			held = append(held, c.pop())
 		default:
-			started = append(started, s.start(c.pop(), w, now))
+			started = append(started, s.start(c.pop(), o.worker, now))
+			o = nil
 		}
 	}
 	for _, j := range held {
@@ -289,26 +294,47 @@ func (s *state) next() *class {
 	return best
 }
 
-// choose returns the worker for the first job of a class, nil when it is to
-// wait: the fastest of those that are free, and of them the one that can do
-// the least else.
-func (s *state) choose(c *class) *worker {
-	j := c.queue[0]
-	var best *worker
+// offer is what the first jobs of a class are offered.
+type offer struct {
+	class  *class
+	worker *worker  // the one that is free; nil: they have to wait
+	sooner []ending // of faster workers, which may be worth to wait for
+}
+
+// ending is a job that runs on a worker whose next job another may want to be.
+type ending struct {
+	job  *job
+	left float64 // seconds until it ends, as far as is known
+}
+
+// offer finds the worker for the first jobs of a class: the fastest of those
+// that are free, and of them the one that can do the least else.
+func (s *state) offer(c *class, now time.Time, awaited map[*job]bool) *offer {
+	o := &offer{class: c}
 	undoubted := false
 	for _, w := range s.workers {
-		if !c.fits(w) || !w.usable() {
+		if !w.usable() || !c.fits(w) {
 			continue
 		}
 		undoubted = undoubted || !w.doubted()
-		if w.free() && (best == nil || better(w, best)) {
-			best = w
+		if w.free() && (o.worker == nil || better(w, o.worker)) {
+			o.worker = w
 		}
 	}
-	if best == nil || best.doubted() && (j.failures == 0 || undoubted) {
-		return nil
+	if o.worker == nil || o.worker.doubted() && (c.queue[0].failures == 0 || undoubted) {
+		return &offer{class: c}
 	}
-	return best
+	for _, w := range s.workers {
+		if w.Speed <= o.worker.Speed || !w.usable() || w.doubted() || !c.fits(w) {
+			continue
+		}
+		for _, j := range w.running {
+			if !awaited[j] {
+				o.sooner = append(o.sooner, ending{j, max(w.takes(j)-now.Sub(j.attempt.Began).Seconds(), 0)})
+			}
+		}
+	}
+	return o
 }
 
 // better says whether to prefer a to b, both free.
@@ -339,29 +365,23 @@ func reach(w *worker) int {
 }
 
 // soonerElsewhere says whether a faster worker that is busy now will have done
-// the job before w would, and notes for whose end it is to wait: one job for
-// one that runs.
-func (s *state) soonerElsewhere(j *job, w *worker, now time.Time, awaited map[*job]bool) bool {
+// the job before the one that is free would, and notes for whose end it is to
+// wait: one job for one that runs.
+func (o *offer) soonerElsewhere(j *job, awaited map[*job]bool) bool {
 	if j.Package.Seconds <= 0 {
 		return false // a guess is nothing to wait for
 	}
-	soonest := w.takes(j)
-	var ends *job
-	for _, other := range s.workers {
-		if other.Speed <= w.Speed || !other.usable() || other.doubted() || !j.class.fits(other) {
-			continue
-		}
-		for _, running := range other.running {
-			left := max(other.takes(running)-now.Sub(running.attempt.Began).Seconds(), 0)
-			if end := left + other.takes(j); end < soonest && !awaited[running] {
-				soonest, ends = end, running
-			}
+	soonest, at := o.worker.takes(j), -1
+	for i, e := range o.sooner {
+		if end := e.left + e.job.worker.takes(j); end < soonest {
+			soonest, at = end, i
 		}
 	}
-	if ends == nil {
+	if at < 0 {
 		return false
 	}
-	awaited[ends] = true
+	awaited[o.sooner[at].job] = true
+	o.sooner = slices.Delete(o.sooner, at, at+1)
 	return true
 }
 
