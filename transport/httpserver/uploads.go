@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,9 +19,9 @@ import (
 
 // Bounds of uploads that are not whole yet.
 const (
-	maxSets        = 32 // of all users
-	maxSetsOfUser  = 8
-	maxUnfinished  = 4 // packages of one set: each has a decompressor waiting
+	maxSets        = 128 // of all users
+	maxSetsOfUser  = 64
+	maxUnfinished  = 2 // packages of one set: each has a decompressor waiting
 	uploadPatience = api.UploadPatienceSeconds * time.Second
 )
 
@@ -29,12 +30,15 @@ const (
 // its next piece.
 type uploadSets struct {
 	patience time.Duration
+	busy     chan struct{} // holds one for each file that is fed: a processor is left for other requests
 	mu       sync.Mutex
 	all      map[string]*uploadSet
 }
 
 func newUploadSets() *uploadSets {
-	return &uploadSets{patience: uploadPatience, all: map[string]*uploadSet{}}
+	return &uploadSets{
+		patience: uploadPatience, all: map[string]*uploadSet{}, busy: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1)),
+	}
 }
 
 // uploadSet is one of them.
@@ -42,6 +46,7 @@ type uploadSet struct {
 	id         string
 	who        identity
 	repository Repository
+	busy       chan struct{}
 	idle       *time.Timer // drops it
 
 	mu       sync.Mutex
@@ -74,7 +79,7 @@ func (u *uploadSets) open(id string, who identity, repository Repository, make b
 	if len(u.all) >= maxSets || mine >= maxSetsOfUser {
 		return nil, api.Errorf(api.ErrTooMany, "%d uploads are not finished yet", len(u.all))
 	}
-	set = &uploadSet{id: id, who: who, repository: repository, files: map[string]*uploadFile{}}
+	set = &uploadSet{id: id, who: who, repository: repository, busy: u.busy, files: map[string]*uploadFile{}}
 	set.idle = time.AfterFunc(u.patience, func() { u.expire(set) })
 	u.all[id] = set
 	return set, nil
@@ -185,7 +190,7 @@ func (set *uploadSet) begin(name string, size int64) (*uploadFile, error) {
 	if other := set.files[name+".sig"]; other != nil && other.whole.Load() {
 		signature = other.content
 	}
-	f, err := newUploadFile(set.repository, name, size, signature)
+	f, err := newUploadFile(set.repository, name, size, signature, set.busy)
 	if err == nil {
 		set.files[name] = f
 	}
@@ -198,6 +203,7 @@ func (set *uploadSet) begin(name string, size int64) (*uploadFile, error) {
 type uploadFile struct {
 	name  string
 	total int64         // bytes it will have
+	busy  chan struct{} // of all files
 	turn  chan struct{} // holds one while a request writes
 	mu    sync.Mutex
 	stop  func() // interrupts the request that writes
@@ -215,8 +221,8 @@ type uploadFile struct {
 	verified func() error
 }
 
-func newUploadFile(r Repository, name string, total int64, signature []byte) (*uploadFile, error) {
-	f := &uploadFile{name: name, total: total, turn: make(chan struct{}, 1)}
+func newUploadFile(r Repository, name string, total int64, signature []byte, busy chan struct{}) (*uploadFile, error) {
+	f := &uploadFile{name: name, total: total, busy: busy, turn: make(chan struct{}, 1)}
 	if strings.HasSuffix(name, ".sig") {
 		return f, nil
 	}
@@ -321,12 +327,20 @@ func (f *uploadFile) take(p []byte) error {
 	}
 	if f.pipe == nil {
 		f.content = append(f.content, p...)
-	} else if _, err := f.pipe.Write(p); err != nil {
+	} else if err := f.feed(p); err != nil {
 		<-f.read
 		return cmp.Or(f.err, api.Errorf(api.ErrConflict, "%s is dropped", f.name))
 	}
 	f.size += int64(len(p))
 	return nil
+}
+
+// feed hands bytes to the goroutine that reads the package, when it is ready.
+func (f *uploadFile) feed(p []byte) error {
+	f.busy <- struct{}{}
+	defer func() { <-f.busy }()
+	_, err := f.pipe.Write(p)
+	return err
 }
 
 // end reads the file to its end when all of it is here, and returns what is

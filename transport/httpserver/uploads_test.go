@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -90,24 +91,26 @@ func TestUploadsThatAreLeft(t *testing.T) {
 	httpserver.SetUploadPatience(n.handler, time.Hour)
 	w := n.token(store.User{Name: "w1", Access: store.RoleWorker})
 	foo := packageFile(t, fooFile, nil)
-	for i := range 8 {
+	for i := range 64 {
 		n.want(n.put(fmt.Sprint(i), fooFile, foo, 0, 10, w...), 204)
 	}
-	n.want(n.put("9", fooFile, foo, 0, 10, w...), 429)
-	for i := range 3 {
-		n.want(n.put("0", fmt.Sprintf("foo-%d-1-any.pkg.tar.zst", i), foo, 0, 10, w...), 204)
-	}
+	n.want(n.put("99", fooFile, foo, 0, 10, w...), 429)
+	n.want(n.put("0", "foo-8-1-any.pkg.tar.zst", foo, 0, 10, w...), 204)
 	n.want(n.put("0", "foo-9-1-any.pkg.tar.zst", foo, 0, 10, w...), 429)
-	for i := range 8 {
+	for i := range 64 {
 		n.want(n.do("DELETE", api.Path(api.PathUploadSet, pieceID(fmt.Sprint(i))), nil, w...), 204)
 	}
 	n.sameWaiting(map[string]string{})
 
 	httpserver.SetUploadPatience(n.handler, time.Millisecond)
 	n.put("1", fooFile, foo, 0, 10, w...)
-	for deadline := time.Now().Add(time.Minute); len(n.waiting()) > 0; {
-		if time.Now().After(deadline) {
-			t.Fatal("still there")
+	for deadline := time.Now().Add(time.Minute); ; {
+		entries, err := os.ReadDir(n.repo.Waiting())
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("still there: %v, %v", entries, err)
+		}
+		if len(entries) == 0 {
+			break
 		}
 	}
 }
