@@ -212,7 +212,10 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	runner, ok := c.runner.(capable)
-	if !ok || c.problem == nil && time.Since(c.asked) < again {
+	if c.problem != nil { // it may be back soon, but not all wait for it each time
+		again = min(again, askTime)
+	}
+	if !ok || time.Since(c.asked) < again {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
