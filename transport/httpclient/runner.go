@@ -152,7 +152,8 @@ func openScratch(base string) (string, *os.File, error) {
 // may not be locked yet.
 func removeDead(dir string) {
 	info, err := os.Lstat(dir)
-	if err != nil || filepath.Base(dir)[0] == '.' && time.Since(info.ModTime()) < time.Minute {
+	if err != nil || int(info.Sys().(*syscall.Stat_t).Uid) != os.Geteuid() ||
+		filepath.Base(dir)[0] == '.' && time.Since(info.ModTime()) < time.Minute {
 		return
 	}
 	if lock, err := lockDirectory(dir); err == nil {

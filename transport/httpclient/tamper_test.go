@@ -311,6 +311,34 @@ func TestNoWorker(t *testing.T) {
 	}
 }
 
+// TestScratch has Runners share a directory, and one clean up after a dead one.
+func TestScratch(t *testing.T) {
+	scratch := t.TempDir()
+	dead := filepath.Join(scratch, "ahriman-remote-dead", "job")
+	if err := os.MkdirAll(dead, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var runners []*httpclient.Runner
+	for range 2 {
+		r, err := httpclient.NewRunner(httpclient.RunnerConfig{Config: httpclient.Config{Address: "http://localhost"}, Scratch: scratch})
+		if err != nil {
+			t.Fatal(err)
+		}
+		runners = append(runners, r)
+	}
+	if left, err := filepath.Glob(filepath.Join(scratch, "*")); err != nil || len(left) != 2 {
+		t.Errorf("two live ones and a dead one have %s, %v", left, err)
+	}
+	for _, r := range runners {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
+
 // TestStartAgain has several Starts of one job find no worker, and then one.
 func TestStartAgain(t *testing.T) {
 	builds := immediateBuilds(t, 1)
