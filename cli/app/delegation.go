@@ -40,7 +40,7 @@ func openDelegation(ctx context.Context, env *Env, all []*config.Settings, logge
 		d.local, err = build.NewLocal(delegatedBuilds(env, s, len(c.Architectures), logger))
 	}
 	if err == nil {
-		c.Runner = d.local
+		c.Runner, c.Check = d.local, d.local.Lacks
 		if d.Builds, err = httpserver.NewBuilds(c); err != nil {
 			logger.Warn("not building for masters", "error", err)
 			d.local.Close()

@@ -59,6 +59,7 @@ type connection struct {
 	kind    string                       // empty: not known yet
 	runner  build.Runner                 // nil: a Python node that nobody builds on
 	python  func() (build.Runner, error) // makes that of a Python node
+	check   bool                         // it is to look for what builds need, when it is asked
 	jobs    int                          // of this machine (build.jobs)
 	can     *api.Builds                  // what the worker said last; nil: nothing yet
 	asked   time.Time
@@ -220,7 +221,13 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	can, err := runner.Capabilities(ctx)
+	ask := runner.Capabilities
+	if checks, ok := c.runner.(interface {
+		Check(ctx context.Context) (*api.Builds, error)
+	}); ok && c.check {
+		ask = checks.Check
+	}
+	can, err := ask(ctx)
 	c.asked, c.problem = time.Now(), err
 	switch {
 	case err == nil:

@@ -27,6 +27,7 @@ type workerLine struct {
 	Building      []string `json:"building,omitempty"`  // bases; ids of builds for other masters
 	Seen          string   `json:"last_seen,omitempty"` // RFC 3339
 	Free          int64    `json:"free_bytes,omitempty"`
+	Lacks         []string `json:"lacks,omitempty"` // of ping: what some builds need
 	Error         string   `json:"error,omitempty"`
 }
 
@@ -99,6 +100,9 @@ func (c *workers) printPing(env *Env, lines []workerLine) error {
 		}
 		outcome.Done()
 		if !c.JSON {
+			for _, lack := range line.Lacks {
+				env.Warn("worker %s: %s", line.Name, lack)
+			}
 			if err := env.Out().Println(line.Name, line.Kind, line.Version, line.State); err != nil {
 				return err
 			}
@@ -114,6 +118,7 @@ func (c *workers) ask(ctx context.Context, connections *connections, m member, l
 		line.State, line.Error = "away", err.Error()
 		return
 	}
+	connection.check = c.Action == "ping"
 	connection.ask(ctx, c.Timeout, 0)
 	line.Kind, line.Error = connection.kind, ""
 	switch can := connection.can; {
@@ -162,9 +167,24 @@ func (line *workerLine) answered(can *api.Builds, now time.Time) {
 		line.State, line.Error = "away", "it builds for nobody: worker.slots is 0 there"
 	case can.Free < minFree:
 		line.Error = fmt.Sprintf("only %d MiB of disk are free there", can.Free>>20)
+	case line.lacking(can.Lacks):
 	case skew > maxSkew:
 		line.Error = fmt.Sprintf("its clock and ours are %s apart", skew.Round(time.Second))
 	}
+}
+
+// lacking takes what a worker has not; true: it cannot build without.
+func (line *workerLine) lacking(lacks []api.Lack) bool {
+	var fatal []string
+	for _, lack := range lacks {
+		text := lack.What + " " + lack.Why
+		line.Lacks = append(line.Lacks, text)
+		if lack.Fatal {
+			fatal = append(fatal, text)
+		}
+	}
+	line.Error = strings.Join(fatal, "; ")
+	return line.Error != ""
 }
 
 // knownLine is what is known of a worker without asking it.

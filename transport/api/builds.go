@@ -11,7 +11,8 @@ import (
 // package files and lets it be forgotten; it decides everything, and the worker
 // needs nothing from it but these requests. All need ScopeBuild.
 const (
-	// PathBuilds answers GET with Builds: what the worker can and does.
+	// PathBuilds answers GET with Builds: what the worker can and does. With
+	// QueryCheck it looks first for what builds need.
 	PathBuilds = "/node/v1/builds"
 	// PathBuild takes PUT of BuildRequest and answers with Build: the build has
 	// begun, or had, or misses objects, which are named, and has not. One id is
@@ -41,6 +42,8 @@ const (
 const (
 	QuerySize = "size"
 	QueryKeep = "keep"
+	// QueryCheck may take seconds: a sandbox is tried.
+	QueryCheck = "check"
 
 	// HeaderOffset tells how many bytes of an object are there.
 	HeaderOffset = "X-Object-Offset"
@@ -65,6 +68,14 @@ type Builds struct {
 	Free          int64    `json:"free_bytes"`       // of disk
 	Time          int64    `json:"time"`             // its clock, unix seconds
 	Reason        string   `json:"reason,omitempty"` // why it does not build
+	Lacks         []Lack   `json:"lacks,omitempty"`  // with QueryCheck: what builds need and it has not
+}
+
+// Lack is something that builds need and a worker has not.
+type Lack struct {
+	What  string `json:"what"`            // a program, "disk", "sandbox"
+	Why   string `json:"why"`             // what is wrong with it, as what follows its name
+	Fatal bool   `json:"fatal,omitempty"` // nothing can be built without it
 }
 
 // Object names bytes by what they are.

@@ -403,7 +403,7 @@ func Probe(ctx context.Context, config Config) (*api.Builds, error) {
 		return nil, err
 	}
 	defer client.Close()
-	builds, err := client.builds(ctx)
+	builds, err := client.builds(ctx, nil)
 	if errors.Is(err, api.ErrNotFound) {
 		return nil, nil
 	}

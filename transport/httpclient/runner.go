@@ -192,12 +192,19 @@ func (r *Runner) Name() string { return r.config.Name }
 
 // Capabilities asks what the worker builds. A Python node's answer is
 // api.ErrNotFound: it knows no such question.
-func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) { return r.client.builds(ctx) }
+func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) {
+	return r.client.builds(ctx, nil)
+}
+
+// Check is Capabilities after the worker has looked for what builds need.
+func (r *Runner) Check(ctx context.Context) (*api.Builds, error) {
+	return r.client.builds(ctx, url.Values{api.QueryCheck: {""}})
+}
 
 // builds asks what the node builds.
-func (c *Client) builds(ctx context.Context) (*api.Builds, error) {
+func (c *Client) builds(ctx context.Context, query url.Values) (*api.Builds, error) {
 	var builds api.Builds
-	err := c.do(ctx, call{what: "asking what the worker builds", method: http.MethodGet, path: api.PathBuilds, into: &builds, safe: true})
+	err := c.do(ctx, call{what: "asking what the worker builds", method: http.MethodGet, path: api.PathBuilds, query: query, into: &builds, safe: true})
 	if err != nil {
 		return nil, err
 	}

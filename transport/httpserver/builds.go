@@ -31,6 +31,8 @@ type BuildsConfig struct {
 	// touched.
 	Runner build.Runner
 	Reason string
+	// Check looks for what builds need, when a master asks; nil: nobody does.
+	Check func(ctx context.Context) ([]build.Lack, error)
 	// Dir is the directory for objects, logs and unpacked sources. It belongs to
 	// one Builds at a time; objects in it survive that.
 	Dir string
@@ -301,7 +303,17 @@ func (b *Builds) find(id string) (d *delegated, release func(), err error) {
 }
 
 // getBuilds says what this node builds.
-func (b *Builds) getBuilds(*call, nothing) (api.Builds, error) {
+func (b *Builds) getBuilds(c *call, _ nothing) (api.Builds, error) {
+	var lacks []api.Lack
+	if c.query.Has(api.QueryCheck) && b.config.Check != nil {
+		found, err := b.config.Check(c.Context())
+		if err != nil {
+			return api.Builds{}, err
+		}
+		for _, lack := range found {
+			lacks = append(lacks, api.Lack(lack))
+		}
+	}
 	var free int64
 	if b.lock != nil {
 		var err error
@@ -312,7 +324,7 @@ func (b *Builds) getBuilds(*call, nothing) (api.Builds, error) {
 	answer := api.Builds{
 		Version: b.config.Version, Architectures: append([]string{}, b.config.Architectures...), Slots: b.config.Slots,
 		Speed: b.config.Speed, Features: append([]string{}, b.config.Features...), Running: []string{},
-		Free: free, Time: time.Now().Unix(), Reason: b.config.Reason,
+		Free: free, Time: time.Now().Unix(), Reason: b.config.Reason, Lacks: lacks,
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -112,7 +112,7 @@ func openBuilds(config ServeConfig) (*httpserver.Builds, func() error, error) {
 	local, err := build.NewLocal(build.Config{Scratch: config.Scratch, Jobs: config.Slots, IncludeDebug: true,
 		Hidden: []string{filepath.Dir(config.Dir)}, Logger: config.Log})
 	if err == nil {
-		made.Runner = local
+		made.Runner, made.Check = local, local.Lacks
 	} else {
 		made.Reason = err.Error()
 	}

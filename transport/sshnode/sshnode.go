@@ -89,6 +89,16 @@ func NewRunner(config Config) (*Runner, error) {
 // slots, speed and features counts before the worker's word.
 func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) {
 	builds, err := r.Runner.Capabilities(ctx)
+	return r.adjust(builds, err)
+}
+
+// Check is Capabilities after the worker has looked for what builds need.
+func (r *Runner) Check(ctx context.Context) (*api.Builds, error) {
+	builds, err := r.Runner.Check(ctx)
+	return r.adjust(builds, err)
+}
+
+func (r *Runner) adjust(builds *api.Builds, err error) (*api.Builds, error) {
 	if err != nil || builds.Slots == 0 { // it cannot build, and says why
 		return builds, err
 	}

@@ -176,6 +176,9 @@ func TestCapabilities(t *testing.T) {
 	if can.Version != "test" || can.Slots != 3 || can.Speed != 1.5 || len(can.Features) != 1 || can.Free == 0 || can.Time == 0 {
 		t.Errorf("got %+v", can)
 	}
+	if can, err = w.runner(nil).Check(t.Context()); err != nil || len(can.Lacks) > 0 || can.Slots != 3 {
+		t.Errorf("this machine, whose tests build packages: got %+v, %v", can, err)
+	}
 	self, err := os.Stat("/proc/self/exe")
 	if err != nil || sent != self.Size() {
 		t.Errorf("the first time, %d bytes of the program were sent, %v", sent, err)
