@@ -109,6 +109,10 @@ func jobArguments(kind string, arguments any, user string) any {
 
 // Submit implements httpserver.Submitter.
 func (j *jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arguments any, user string) (string, error) {
+	arguments, err := j.named(ctx, arguments)
+	if err != nil {
+		return "", err
+	}
 	text, err := json.Marshal(jobArguments(kind, arguments, user))
 	if err != nil {
 		return "", err
@@ -118,4 +122,30 @@ func (j *jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, ar
 		return "", api.Errorf(api.ErrUnavailable, "%s", err)
 	}
 	return job, err
+}
+
+// named puts the packager of a user in the place of the user's name: a request
+// may say either.
+func (j *jobs) named(ctx context.Context, arguments any) (any, error) {
+	var err error
+	switch a := arguments.(type) {
+	case api.AddRequest:
+		a.Packager, err = j.packager(ctx, a.Packager)
+		return a, err
+	case api.UpdateRequest:
+		a.Packager, err = j.packager(ctx, a.Packager)
+		return a, err
+	}
+	return arguments, nil
+}
+
+func (j *jobs) packager(ctx context.Context, name string) (string, error) {
+	if name == "" {
+		return "", nil
+	}
+	user, err := j.store.User(ctx, name)
+	if errors.Is(err, store.ErrUnknownUser) {
+		return name, nil
+	}
+	return user.Packager, err
 }
