@@ -104,12 +104,12 @@ __ahriman_command() {
 		arguments+=' none*'
 		;;
 	repo-check | check)
-		flags+=' --changes --no-changes -e --exit-code --vcs --no-vcs -y --refresh --json'
+		flags+=' --changes --no-changes --check-files --no-check-files -e --exit-code --vcs --no-vcs -y --refresh --json'
 		values+=' '
 		arguments+=' packages*'
 		;;
 	repo-daemon | daemon)
-		flags+=' -i --interval --aur --no-aur --changes --no-changes --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual --partitions --no-partitions -u --username --vcs --no-vcs -y --refresh --json'
+		flags+=' -i --interval --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual --partitions --no-partitions -u --username --vcs --no-vcs -y --refresh --json'
 		values+=' -i=none --interval=none -u=none --username=none'
 		arguments+=' '
 		;;
@@ -144,7 +144,7 @@ __ahriman_command() {
 		arguments+=' '
 		;;
 	repo-update | update)
-		flags+=' --aur --no-aur --changes --no-changes --dependencies --no-dependencies --dry-run --explain -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs -y --refresh --json -v --verbose'
+		flags+=' --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --explain -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs -y --refresh --json -v --verbose'
 		values+=' --explain=packages -u=none --username=none'
 		arguments+=' packages*'
 		;;

@@ -13,14 +13,15 @@ import (
 )
 
 // databases are the paths of the distribution's databases on this machine: those
-// that --refresh has fetched, and pacman's of what it has not.
-func (n *node) databases() []string {
+// that --refresh has fetched, and pacman's of what it has not. The extension is
+// "db" or "files".
+func (n *node) databases(extension string) []string {
 	var paths []string
 	own := distributionOf(n.settings)
 	for _, name := range n.settings.ALPM.Repositories {
-		path := own.Path(name, "db")
+		path := own.Path(name, extension)
 		if _, err := os.Stat(path); err != nil || !n.settings.ALPM.UseAhrimanCache {
-			path = filepath.Join(n.settings.ALPM.Database, "sync", name+".db")
+			path = filepath.Join(n.settings.ALPM.Database, "sync", name+"."+extension)
 		}
 		paths = append(paths, path)
 	}
@@ -54,7 +55,8 @@ func (n *node) refresh(ctx context.Context, times int) error {
 
 // addLooking adds what a flow needs to look for newer sources.
 func (n *node) addLooking(c *update.Config) {
-	c.Databases = n.databases
+	c.Databases = func() []string { return n.databases("db") }
+	c.FilesDatabases = func() []string { return n.databases("files") }
 	if n.settings.ALPM.UseAhrimanCache {
 		c.Refresh = func(ctx context.Context) error { return n.refresh(ctx, 1) }
 	}

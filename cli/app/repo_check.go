@@ -6,12 +6,13 @@ import (
 
 // repoCheck says what an update would build because its source is newer.
 type repoCheck struct {
-	Changes  bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
-	ExitCode bool     `short:"e" help:"exit 4 when there is nothing to do"`
-	VCS      bool     `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
-	Refresh  int      `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
-	JSON     bool     `name:"json" help:"print one JSON object a line"`
-	Package  []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
+	Changes    bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
+	CheckFiles bool     `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
+	ExitCode   bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	VCS        bool     `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
+	Refresh    int      `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
+	JSON       bool     `name:"json" help:"print one JSON object a line"`
+	Package    []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
 }
 
 // Help shows how the command is used.
@@ -26,6 +27,6 @@ Examples: what is newer; a letter when something is.
 
 // Run prints what is due.
 func (c *repoCheck) Run(ctx context.Context, env *Env, globals *Globals) error {
-	check := repoUpdate{AUR: true, Local: true, DryRun: true, VCS: c.VCS, Refresh: c.Refresh, Changes: c.Changes, ExitCode: c.ExitCode, JSON: c.JSON, Package: c.Package}
+	check := repoUpdate{AUR: true, Local: true, DryRun: true, VCS: c.VCS, Increment: true, CheckFiles: c.CheckFiles, Refresh: c.Refresh, Changes: c.Changes, ExitCode: c.ExitCode, JSON: c.JSON, Package: c.Package}
 	return check.Run(ctx, env, globals)
 }

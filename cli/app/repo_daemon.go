@@ -15,6 +15,7 @@ type repoDaemon struct {
 	Interval     int    `short:"i" default:"43200" placeholder:"SECONDS" help:"time from one update to the next; each package is looked at once in it"`
 	AUR          bool   `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
 	Changes      bool   `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
+	CheckFiles   bool   `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
 	Dependencies bool   `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool   `help:"say what would be built, and change nothing"`
 	Increment    bool   `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
@@ -88,12 +89,12 @@ func pause(ctx context.Context, then time.Time) bool {
 func (c *repoDaemon) turn(ctx context.Context, env *Env, globals *Globals, bases []string, logger *slog.Logger) {
 	command := repoUpdate{
 		AUR: c.AUR, Dependencies: c.Dependencies, DryRun: c.DryRun, Increment: c.Increment, Local: c.Local, Manual: c.Manual,
-		VCS: c.VCS, Refresh: c.Refresh, Changes: c.Changes, Username: c.Username, JSON: c.JSON, Package: bases,
+		VCS: c.VCS, CheckFiles: c.CheckFiles, Refresh: c.Refresh, Changes: c.Changes, Username: c.Username, JSON: c.JSON, Package: bases,
 	}
 	runs := []repoUpdate{command}
 	if bases != nil && c.Manual { // a queued base may be in another part
 		asked := command
-		asked.AUR, asked.Local, asked.Package = false, false, nil
+		asked.AUR, asked.Local, asked.CheckFiles, asked.Package = false, false, false, nil
 		command.Manual, command.Refresh = false, 0
 		runs = []repoUpdate{asked, command}
 	}

@@ -12,6 +12,7 @@ import (
 type repoUpdate struct {
 	AUR          bool     `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
 	Changes      bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
+	CheckFiles   bool     `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
 	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool     `help:"say what would be built, in which order, and change nothing"`
 	Explain      string   `placeholder:"BASE" complete:"packages" help:"say why and when this base would be built, and what it waits for; changes nothing"`
@@ -33,6 +34,8 @@ func (c *repoUpdate) Help() string {
 
 A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with pkgver()) is looked at upstream when its last build is older than build.vcs_allowed_age: its sources are fetched and pkgver() runs, in the sandbox. A dry run runs nothing, and names such packages on standard error instead.
 
+When a package is built, it is noted which libraries of other packages its programs and libraries are linked with, and for which version of Python, Perl, Ruby or the kernel it has modules. A package is built again, with a raised pkgrel, once one of these is in no package any more (--check-files). That needs the files databases of all alpm.repositories: those that --refresh fetches, or pacman's; without them nothing is noted or checked.
+
 An AUR or an upstream that does not answer is an error that keeps nothing else from being done. What is missing on the way is in none of alpm.repositories as pacman has fetched them, in build.server, or in this repository.
 
 Examples:
@@ -50,7 +53,7 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 		return err
 	}
 	return c.run(ctx, env, globals, update.Request{
-		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies, VCS: c.VCS, Changes: c.Changes,
+		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies, VCS: c.VCS, Changes: c.Changes, CheckFiles: c.CheckFiles,
 	})
 }
 

@@ -174,6 +174,7 @@ func (b *builds) accept(ctx context.Context, f schedule.Finished) error {
 	begun.batch = given
 	b.mu.Unlock()
 	b.emit(ctx, BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, Changes: d.changes, PKGBUILD: text})
+	b.learnDependencies(ctx, d.pkg.Base, given.files)
 	b.dequeue(ctx, d.request)
 	return nil
 }

@@ -131,12 +131,21 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 		}
 	}
 	if r.request.AUR && r.AUR != nil {
-		asked := slices.DeleteFunc(records, func(record store.Record) bool {
+		asked := slices.DeleteFunc(slices.Clone(records), func(record store.Record) bool {
 			p := record.Package
 			return record.Held || taken[p.Base] || !r.wanted(p.Base) || p.Origin.Source != source.AUR
 		})
 		for _, d := range r.outdated(ctx, asked, published) {
 			add(d)
+		}
+	}
+	if r.request.CheckFiles {
+		reasons := r.broken(ctx, records, published)
+		for _, record := range records {
+			if reason := reasons[record.Package.Base]; reason != "" && !taken[record.Package.Base] {
+				again := store.Request{Package: record.Package, Packager: r.request.Packager, Increment: true}
+				add(r.requested(ctx, again, reason, published))
+			}
 		}
 	}
 	if r.request.Dependencies && r.AUR != nil {

@@ -71,6 +71,13 @@ type BuildEnded struct {
 	Err      error  // nil: built
 }
 
+// Rests says on which files of other packages those of a base that was built
+// rest: the packages that have it, by path.
+type Rests struct {
+	Base  string
+	Paths map[string][]string
+}
+
 // Skipped says that a base was not tried because it needs bases that failed.
 type Skipped struct {
 	Package source.Package
@@ -128,6 +135,7 @@ func (BuildStarted) isEvent() {}
 func (BuildAgain) isEvent()   {}
 func (LogLines) isEvent()     {}
 func (BuildEnded) isEvent()   {}
+func (Rests) isEvent()        {}
 func (Skipped) isEvent()      {}
 func (Published) isEvent()    {}
 func (Undelivered) isEvent()  {}

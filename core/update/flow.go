@@ -88,6 +88,10 @@ type Config struct {
 	// them: what they have is not looked for in the AUR. One that is not there
 	// is passed over. Nil: none.
 	Databases func() []string
+	// FilesDatabases are the paths of all the distribution's files databases.
+	// Where one is missing, or Nil: what needs which file is neither found out
+	// nor checked.
+	FilesDatabases func() []string
 	// Refresh fetches these databases anew. Nil: they are left to others.
 	Refresh func(ctx context.Context) error
 	// Lock is taken while bases are built, so that two runs do not build the
@@ -133,7 +137,10 @@ type run struct {
 	assigned  map[string]store.Assignment // by base: builds that a run did not live to see the end of
 	planning  bool                        // nothing may change, and no PKGBUILD run
 	seen      map[string]string           // what was published when the run looked at what is due: versions by base
-	scratch   *durable.Scratch            // where sources are laid out; nil until some are
+	filesOnce sync.Once
+	files     owners // of the distribution; nil: not at hand
+	filesErr  error
+	scratch   *durable.Scratch // where sources are laid out; nil until some are
 }
 
 // Run does what is due. It returns the outcome, and an *OutcomeError when some

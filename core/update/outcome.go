@@ -29,6 +29,9 @@ type Request struct {
 	// Refresh fetches the distribution's databases first; when that fails the
 	// run goes on with those that are there.
 	Refresh bool `json:"refresh,omitempty"`
+	// CheckFiles builds again what needs a file that no package has any more: a
+	// library, or the version of an interpreter.
+	CheckFiles bool `json:"check_files,omitempty"`
 	// Dependencies builds, too, what is needed, is in the AUR, and in no
 	// repository that is known.
 	Dependencies bool `json:"dependencies,omitempty"`

@@ -36,6 +36,8 @@ func (r recorder) Observe(ctx context.Context, e Event) error {
 		return r.store.SetStatus(ctx, r.id, e.Package.Base, store.Pending)
 	case BuildEnded:
 		return r.buildEnded(ctx, e)
+	case Rests:
+		return r.store.SetDependencies(ctx, r.id, e.Base, e.Paths)
 	case Skipped:
 		return r.failed(ctx, e.Package)
 	case Published:

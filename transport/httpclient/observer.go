@@ -70,6 +70,8 @@ func (o *Observer) observe(ctx context.Context, e update.Event) error {
 		}
 	case update.BuildEnded:
 		return o.buildEnded(ctx, e)
+	case update.Rests:
+		return o.repository.SetDependencies(ctx, e.Base, e.Paths)
 	case update.Skipped:
 		return o.set(ctx, e.Package, api.Failed)
 	case update.Published:
