@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"ahriman/core/alpm"
@@ -93,7 +94,8 @@ func TestAddJob(t *testing.T) {
 	jobs := f.jobs()
 
 	job := f.do(jobs, update.JobAdd, `{"packages":["app","nowhere","local"],"increment":true,"packager":"Me <me@example.org>","patches":[{"key":"pkgrel","value":"7"}]}`)
-	want := store.Outcome{Updated: []string{"lib", "app", "local"}, Failed: []store.Failure{{Base: "nowhere", Reason: "resolving nowhere: not found"}}}
+	slices.Sort(job.Outcome.Updated)
+	want := store.Outcome{Updated: []string{"app", "lib", "local"}, Failed: []store.Failure{{Base: "nowhere", Reason: "resolving nowhere: not found"}}}
 	if diff := cmp.Diff(want, job.Outcome); job.State != store.Partial || diff != "" {
 		t.Errorf("%s %s", job.State, diff)
 	}
