@@ -195,16 +195,24 @@ func FuzzDesc(f *testing.F) {
 // FuzzTarScanner compares our reading of tar with archive/tar's.
 // isDisputed says whether archive/tar may read an archive otherwise than tar(1)
 // and libarchive, and with it pacman, do: in a header of GNU's it may take
-// something for a prefix, and anything for a pax header that has its type.
+// something for a prefix, and it takes a pax header for one without its magic, or
+// between a long name of GNU's and its file.
 func isDisputed(data []byte) bool {
+	long, pax := false, false
 	for ; len(data) >= tarBlock; data = data[tarBlock:] {
 		header := (*[tarBlock]byte)(data[:tarBlock])
 		if string(header[148:154]) != fmt.Sprintf("%06o", tarChecksum(header)) {
 			continue // no header
 		}
-		pax := (header[156] == 'g' || header[156] == 'x') && string(header[257:263]) != "ustar\x00"
+		switch {
+		case header[156] == 'L' || header[156] == 'K':
+			long = true
+		case header[156] == 'g' || header[156] == 'x':
+			pax = true
+		}
+		odd := pax && (long || string(header[257:263]) != "ustar\x00")
 		prefix := string(header[257:265]) == "ustar  \x00" && len(bytes.Trim(header[345:500], "\x00")) > 0
-		if pax || prefix {
+		if odd || prefix {
 			return true
 		}
 	}
