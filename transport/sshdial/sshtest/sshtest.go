@@ -281,15 +281,15 @@ func (s *Server) Authorize(key ssh.PublicKey) {
 // Know writes the client's known_hosts: the server's key belongs to these
 // addresses.
 func (s *Server) Know(addresses ...string) {
-	var text string
+	var text strings.Builder
 	for _, address := range addresses {
 		host, port, err := net.SplitHostPort(address)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		text += fmt.Sprintf("[%s]:%s %s", host, port, ssh.MarshalAuthorizedKey(s.HostKey.PublicKey()))
+		fmt.Fprintf(&text, "[%s]:%s %s", host, port, ssh.MarshalAuthorizedKey(s.HostKey.PublicKey()))
 	}
-	s.write(filepath.Join(s.Home, ".ssh/known_hosts"), text, 0o600)
+	s.write(filepath.Join(s.Home, ".ssh/known_hosts"), text.String(), 0o600)
 }
 
 // Configure writes the client's .ssh/config.
