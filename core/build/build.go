@@ -94,11 +94,14 @@ type Result struct {
 // pass the suite in buildtest.
 type Runner interface {
 	// Start begins the job and returns; starting an id again changes nothing
-	// but renews its lease. The build outlives ctx.
+	// but renews its lease. The build outlives ctx. An error that is ErrLost says
+	// that the worker does not answer, or has no place; ErrUnsuitable, that it
+	// cannot do this job; a *Failure, that nobody can; any other, that it refuses.
 	Start(ctx context.Context, job Job) error
 	// Attach copies the job's log to w from its beginning and returns when the
 	// build has ended: a Result, a *Failure, ErrCancelled, or an error that is
-	// ErrLost. When ctx ends first it returns ctx's error and the build goes on.
+	// ErrLost: then the worker was looked for until the
+	// lease ended, or says itself that the job is lost. When ctx ends first it returns ctx's error and the build goes on.
 	// It may be called any number of times, also after the end.
 	Attach(ctx context.Context, id string, w io.Writer) (*Result, error)
 	// Cancel ends the job; when it returns, no process of the build is left.
