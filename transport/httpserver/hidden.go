@@ -13,12 +13,18 @@ import (
 // hiddenPrefix begins the names of files that are not whole yet.
 const hiddenPrefix = ".upload-"
 
+// flushEvery is after how many bytes the disk begins with a file that still
+// arrives.
+const flushEvery = 16 << 20
+
 // hiddenFile is a file that has no name yet that others look at. Its process
 // holds a lock on it, which tells it from what a dead one left behind.
 type hiddenFile struct {
 	path string
 	file *os.File
 	err  error // of the first write that did not succeed
+
+	written, flushed int64 // bytes; of flushed the kernel was told to write them
 }
 
 func newHiddenFile(directory string) (*hiddenFile, error) {
@@ -38,6 +44,12 @@ func (h *hiddenFile) Write(p []byte) (int, error) {
 	n, err := h.file.Write(p)
 	if err != nil && h.err == nil {
 		h.err = err
+	}
+	h.written += int64(n)
+	if h.written-h.flushed >= flushEvery {
+		// Only a hint: the fsync at the end has less to wait for.
+		_ = unix.SyncFileRange(int(h.file.Fd()), h.flushed, h.written-h.flushed, unix.SYNC_FILE_RANGE_WRITE)
+		h.flushed = h.written
 	}
 	return n, err
 }
