@@ -52,6 +52,7 @@ func (o owners) scan(path string) error {
 	defer file.Close()
 	err = alpm.ScanFiles(file, func(directory, path string) {
 		if strings.HasPrefix(path, "usr/") && ownable.MatchString(path) {
+			path = strings.Clone(path) // the rest of the list is not kept with it
 			o[path] = append(o[path], packageOf(directory))
 		}
 	})
