@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -271,6 +272,9 @@ func (c *connection) worker() (schedule.Worker, bool) {
 		if c.can.Slots == 0 || c.can.Reason != "" {
 			return w, false
 		}
+	}
+	if c.kind != kindPython {
+		w.Features = append(slices.Clip(w.Features), build.FeatureSources)
 	}
 	return w, true
 }

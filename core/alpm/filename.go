@@ -70,10 +70,9 @@ func (p *Package) CheckFileName() error {
 }
 
 // CheckName reports what keeps a string from being a package's name: it must
-// not be empty, begin with a hyphen or a dot, or hold a slash, white space, what
-// relations compare versions with, or
-// control characters. (PKGBUILD(5) allows still less; databases in the wild do
-// not keep to it.)
+// not be empty, begin with a hyphen or a dot, or hold a slash, white space,
+// control characters, or what relations compare versions with. (PKGBUILD(5)
+// allows still less; databases in the wild do not keep to it.)
 func CheckName(name string) error {
 	switch {
 	case name == "":

@@ -100,9 +100,9 @@ type Runner interface {
 	Start(ctx context.Context, job Job) error
 	// Attach copies the job's log to w from its beginning and returns when the
 	// build has ended: a Result, a *Failure, ErrCancelled, or an error that is
-	// ErrLost: then the worker was looked for until the
-	// lease ended, or says itself that the job is lost. When ctx ends first it returns ctx's error and the build goes on.
-	// It may be called any number of times, also after the end.
+	// ErrLost: then the worker was looked for until the lease ended, or says
+	// itself that the job is lost. When ctx ends first it returns ctx's error and
+	// the build goes on. It may be called any number of times, also after the end.
 	Attach(ctx context.Context, id string, w io.Writer) (*Result, error)
 	// Cancel ends the job; when it returns, no process of the build is left.
 	// Cancelling a job that has ended changes nothing.

@@ -84,8 +84,12 @@ func (r *run) tasks(ctx context.Context, dues []*due) ([]schedule.Task, error) {
 	}
 	tasks := make([]schedule.Task, 0, len(dues))
 	for _, d := range dues {
+		var features []string
+		if job := (build.Job{Base: d.pkg.Base, Origin: d.pkg.Origin, Patches: d.patches}); job.Fetchable() != nil {
+			features = []string{build.FeatureSources}
+		}
 		tasks = append(tasks, schedule.Task{
-			Kind: d.relation.kind, Architecture: r.architecture(),
+			Kind: d.relation.kind, Architecture: r.architecture(), Features: features,
 			Package: tree.Package{
 				Base: d.pkg.Base, Version: d.pkg.Version, Names: d.relation.names, Provides: d.relation.provides,
 				Depends: d.relation.needs, CheckDepends: d.relation.tests, Seconds: seconds[d.pkg.Base],

@@ -130,7 +130,7 @@ func (o master) connect() (workers []schedule.Worker, stop func(), err error) {
 	scratch := filepath.Join(o.Root, "connections")
 	if len(o.Workers) == 0 {
 		local, err := build.NewLocal(build.Config{User: buildUser(), Scratch: filepath.Join(o.Root, "building")})
-		return []schedule.Worker{{Name: "local", Runner: local}}, func() { local.Close() }, err
+		return []schedule.Worker{{Name: "local", Runner: local, Features: []string{build.FeatureSources}}}, func() { local.Close() }, err
 	}
 	var closers []io.Closer
 	for _, address := range o.Workers {
@@ -141,7 +141,7 @@ func (o master) connect() (workers []schedule.Worker, stop func(), err error) {
 			return nil, nil, err
 		}
 		closers = append(closers, runner)
-		workers = append(workers, schedule.Worker{Name: address, Runner: runner})
+		workers = append(workers, schedule.Worker{Name: address, Runner: runner, Features: []string{build.FeatureSources}})
 	}
 	return workers, func() {
 		for _, c := range closers {

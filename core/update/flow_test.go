@@ -70,7 +70,7 @@ func newFixture(t *testing.T) *fixture {
 // workers is a fleet of one.
 func (f *fixture) workers(runner func() build.Runner) func(context.Context) ([]schedule.Worker, error) {
 	return func(context.Context) ([]schedule.Worker, error) {
-		return []schedule.Worker{{Name: "local", Runner: runner()}}, nil
+		return []schedule.Worker{{Name: "local", Runner: runner(), Features: []string{build.FeatureSources}}}, nil
 	}
 }
 

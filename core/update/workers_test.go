@@ -102,7 +102,7 @@ func (f *fixture) fleet(workers map[string]build.Runner) {
 	f.config.Workers = func(context.Context) ([]schedule.Worker, error) {
 		var list []schedule.Worker
 		for name, r := range workers {
-			list = append(list, schedule.Worker{Name: name, Runner: r})
+			list = append(list, schedule.Worker{Name: name, Runner: r, Features: []string{build.FeatureSources}})
 		}
 		return list, nil
 	}
