@@ -88,7 +88,8 @@ type Worker struct {
 type Attempt struct {
 	Task   Task
 	Worker string
-	Number int // of the tries at this task, from 1
+	Speed  float64 // of the worker; 0: 1
+	Number int     // of the tries at this task, from 1
 	Began  time.Time
 	// Elsewhere says that another worker did not bring it to an end, so that its
 	// job must not be taken up again.

@@ -205,7 +205,7 @@ func (s *state) meet(list []Worker) {
 func (s *state) start(j *job, w *worker, now time.Time) *job {
 	j.tries++
 	j.phase, j.worker, w.probed = runs, w, w.away
-	j.attempt = Attempt{Task: j.Task, Worker: w.Name, Number: j.tries, Began: now, Elsewhere: j.tries > 1}
+	j.attempt = Attempt{Task: j.Task, Worker: w.Name, Speed: w.Speed, Number: j.tries, Began: now, Elsewhere: j.tries > 1}
 	w.running = append(w.running, j)
 	s.emit(Started{Attempt: j.attempt, Expected: time.Duration(w.takes(j) * float64(time.Second))})
 	return j

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -24,8 +25,9 @@ type Output struct {
 type Build struct {
 	Base     string
 	Version  string
-	Input    string // digest of all that went in, hex
-	Worker   string // who built it; empty: this machine
+	Input    string  // digest of all that went in, hex
+	Worker   string  // who built it; empty: this machine
+	Speed    float64 // of the worker, 1 is usual; 0: 1
 	Started  time.Time
 	Duration time.Duration
 	Success  bool
@@ -35,9 +37,9 @@ type Build struct {
 // AddBuild records a build.
 func (db *DB) AddBuild(ctx context.Context, id alpm.RepositoryID, b Build) error {
 	err := db.update(ctx, func(tx *sql.Tx) error {
-		result, err := tx.ExecContext(ctx, `INSERT INTO builds (repository, base, version, input, worker, started_us, seconds, success)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, key(id), b.Base, b.Version, b.Input, b.Worker, microseconds(b.Started),
-			b.Duration.Seconds(), b.Success)
+		result, err := tx.ExecContext(ctx, `INSERT INTO builds (repository, base, version, input, worker, started_us, seconds, success, speed)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, key(id), b.Base, b.Version, b.Input, b.Worker, microseconds(b.Started),
+			b.Duration.Seconds(), b.Success, cmp.Or(b.Speed, 1))
 		if err != nil {
 			return err
 		}
@@ -88,11 +90,11 @@ func (db *DB) builds(ctx context.Context, where string, args ...any) ([]Build, e
 		var id int64
 		var started sql.NullInt64
 		var seconds float64
-		err := rows.Scan(&id, &b.Base, &b.Version, &b.Input, &b.Worker, &started, &seconds, &b.Success)
+		err := rows.Scan(&id, &b.Base, &b.Version, &b.Input, &b.Worker, &started, &seconds, &b.Success, &b.Speed)
 		b.Started, b.Duration = fromMicroseconds(started), time.Duration(seconds*float64(time.Second))
 		builds, ids = append(builds, b), append(ids, id)
 		return err
-	}, "SELECT id, base, version, input, worker, started_us, seconds, success FROM builds WHERE "+where, args...)
+	}, "SELECT id, base, version, input, worker, started_us, seconds, success, speed FROM builds WHERE "+where, args...)
 	for i, id := range ids {
 		if err != nil {
 			break
@@ -107,8 +109,9 @@ func (db *DB) builds(ctx context.Context, where string, args ...any) ([]Build, e
 	return builds, err
 }
 
-// BuildSeconds returns how long each base of a repository takes: the median of
-// its last five successful builds, in seconds. Bases never built are missing.
+// BuildSeconds returns how long each base of a repository takes on a worker of
+// speed 1: the median of its last five successful builds, in seconds. Bases
+// never built are missing.
 func (db *DB) BuildSeconds(ctx context.Context, id alpm.RepositoryID) (map[string]float64, error) {
 	last := map[string][]float64{}
 	err := db.rows(ctx, func(rows *sql.Rows) error {
@@ -118,7 +121,7 @@ func (db *DB) BuildSeconds(ctx context.Context, id alpm.RepositoryID) (map[strin
 		last[base] = append(last[base], seconds)
 		return err
 	}, `SELECT base, seconds FROM (
-		SELECT base, seconds, row_number() OVER (PARTITION BY base ORDER BY id DESC) AS age
+		SELECT base, seconds * speed AS seconds, row_number() OVER (PARTITION BY base ORDER BY id DESC) AS age
 		FROM builds WHERE repository = ? AND success = 1) WHERE age <= ?`, key(id), medianOf)
 	if err != nil {
 		return nil, fmt.Errorf("reading build times of %s: %w", id, err)

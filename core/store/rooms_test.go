@@ -366,7 +366,7 @@ func TestBuilds(t *testing.T) {
 		}
 		check(t, "add", nil, nil, db.AddBuild(ctx, aur, b))
 	}
-	failed := Build{Base: "a", Version: "9", Input: "same", Started: db.now(), Duration: time.Second}
+	failed := Build{Base: "a", Version: "9", Input: "same", Speed: 1, Started: db.now(), Duration: time.Second}
 	check(t, "add failed", nil, nil, db.AddBuild(ctx, aur, failed))
 	check(t, "add failed", nil, nil, db.AddBuild(ctx, aur, Build{Base: "b", Input: "other", Started: db.now()}))
 	got, err := db.BuildOf(ctx, aur, "same")
@@ -382,6 +382,10 @@ func TestBuilds(t *testing.T) {
 	}
 	seconds, err := db.BuildSeconds(ctx, aur)
 	check(t, "median of the last five", seconds, map[string]float64{"a": 30}, err)
+	fast := Build{Base: "c", Speed: 4, Started: db.now(), Duration: 5 * time.Second, Success: true}
+	check(t, "add fast", nil, nil, db.AddBuild(ctx, aur, fast))
+	seconds, err = db.BuildSeconds(ctx, aur)
+	check(t, "on a worker of speed 1", seconds, map[string]float64{"a": 30, "c": 20}, err)
 }
 
 func TestAssignments(t *testing.T) {

@@ -155,7 +155,7 @@ func TestVersion1(t *testing.T) {
 	users, err := db.Users(ctx)
 	check(t, "users", users, []User{{Name: "ann", Password: "$2b$12$hash", Access: Full, Packager: "Ann <ann@example.org>", Key: "ABCD"}}, err)
 	build, err := db.BuildOf(ctx, aur, "d1")
-	check(t, "build", build, Build{"foo", "1:2.0-3", "d1", "w1", time.Unix(1795355920, 0), 12500 * time.Millisecond, true,
+	check(t, "build", build, Build{"foo", "1:2.0-3", "d1", "w1", 1, time.Unix(1795355920, 0), 12500 * time.Millisecond, true,
 		[]Output{{"foo-1:2.0-3-any.pkg.tar.zst", "e3b0", 10}}}, err)
 	check(t, "schema", schema(t, db), schema(t, open(t)), nil)
 }

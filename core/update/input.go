@@ -23,7 +23,7 @@ func (r *run) record(ctx context.Context, d *due, with *ingredients, a schedule.
 		return
 	}
 	entry := store.Build{
-		Base: d.pkg.Base, Version: d.pkg.Version, Input: with.digest, Worker: a.Worker, Started: a.Began,
+		Base: d.pkg.Base, Version: d.pkg.Version, Input: with.digest, Worker: a.Worker, Speed: a.Speed, Started: a.Began,
 		Duration: time.Since(a.Began), Success: result != nil,
 	}
 	var err error
