@@ -231,7 +231,7 @@ func (n *node) packager(ctx context.Context, username string) (string, error) {
 
 // update runs the node's flow and tells what happens.
 func (n *node) update(ctx context.Context, request update.Request, json, verbose bool) (*update.Outcome, error) {
-	if json { // the events have it all
+	if json || n.globals.Quiet { // the events have it all, or nobody wants to know
 		n.reports = io.Discard
 	}
 	flow, err := n.flow(flowOptions{builds: true, observers: []update.Observer{newNarrator(n.env, n.globals, json, verbose)}})
