@@ -32,7 +32,7 @@ type repoUpdate struct {
 func (c *repoUpdate) Help() string {
 	return `Publishes the package files that wait, builds what is due level by level, publishes each level, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
 
-A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with pkgver()) is looked at upstream when its last build is older than build.vcs_allowed_age: its sources are fetched and pkgver() runs, in the sandbox. A dry run runs nothing, and names such packages on standard error instead.
+A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with a pkgver function) is looked at upstream when its last build is older than build.vcs_allowed_age: its sources are fetched and that function runs, in the sandbox. A dry run runs nothing, and names such packages on standard error instead.
 
 When a package is built, it is noted which libraries of other packages its programs and libraries are linked with, and for which version of Python, Perl, Ruby or the kernel it has modules. A package is built again, with a raised pkgrel, once one of these is in no package any more (--check-files). That needs the files databases of all alpm.repositories: those that --refresh fetches, or pacman's; without them nothing is noted or checked.
 
