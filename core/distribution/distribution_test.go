@@ -38,16 +38,18 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !ok:
 		answer = "missing"
-		http.NotFound(w, r)
 	case r.Header.Get("If-Modified-Since") != "" && !m.date.IsZero():
 		answer = "asked"
-		http.ServeContent(w, r, "", m.date, bytes.NewReader(content))
+	}
+	m.answers = append(m.answers, answer+" "+r.URL.Path) // while who asks waits
+	switch {
+	case !ok:
+		http.NotFound(w, r)
 	case m.date.IsZero():
 		_, _ = w.Write(content)
 	default:
 		http.ServeContent(w, r, "", m.date, bytes.NewReader(content))
 	}
-	m.answers = append(m.answers, answer+" "+r.URL.Path)
 }
 
 func database(t *testing.T, name string) []byte {

@@ -263,11 +263,19 @@ func (r *run) note(change func(*Outcome)) {
 	change(r.outcome)
 }
 
-// emit tells the observers, one event after the other. One that fails is logged
-// and does not stop the run.
+// tellTime is how long telling of what was done may take once the run is
+// cancelled.
+const tellTime = 10 * time.Second
+
+// emit tells the observers, one event after the other, also of what was done
+// when the run is cancelled. One that fails is logged and does not stop the run.
 func (r *run) emit(ctx context.Context, e Event) {
 	r.telling.Lock()
 	defer r.telling.Unlock()
+	telling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(tellTime, cancel) })()
+	ctx = telling
 	for _, o := range r.observers {
 		if err := o.Observe(ctx, e); err != nil {
 			r.Logger.Warn("telling of the run", "error", err)

@@ -31,12 +31,13 @@ import (
 // fixture is a node in a directory of the test's, whose builds are made up:
 // everything else is the real thing.
 type fixture struct {
-	t      *testing.T
-	root   string
-	store  *store.DB
-	runner *runner
-	config update.Config
-	events []string
+	observing sync.Mutex
+	t         *testing.T
+	root      string
+	store     *store.DB
+	runner    *runner
+	config    update.Config
+	events    []string
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -76,6 +77,8 @@ func (f *fixture) workers(runner func() build.Runner) func(context.Context) ([]s
 
 // Observe notes what happened, but for logs.
 func (f *fixture) Observe(_ context.Context, e update.Event) error {
+	f.observing.Lock() // flows of two runs tell it
+	defer f.observing.Unlock()
 	switch e := e.(type) {
 	case update.BuildEnded:
 		if e.Err != nil {
