@@ -224,7 +224,7 @@ func (c *Client) Pipe(ctx context.Context, command string) (net.Conn, error) {
 type pipe struct {
 	client    *Client
 	session   *ssh.Session
-	in        io.WriteCloser
+	in        io.Writer
 	out       io.Reader
 	complaint *limited
 	ended     func() error // how the command ended; may be called again
@@ -260,9 +260,9 @@ func (p *pipe) Write(b []byte) (int, error) {
 	return n, p.client.explain(err)
 }
 
-// Close implements net.Conn.
+// Close implements net.Conn. The end of the channel is that of the command's
+// input, which is not ended by itself: that may not be done beside a Write.
 func (p *pipe) Close() error {
-	_ = p.in.Close()
 	if err := p.session.Close(); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
