@@ -260,7 +260,7 @@ func BenchmarkTransfer(b *testing.B) {
 				if moving > 0 {
 					b.ReportMetric(float64(b.N*size)/1e6/moving.Seconds(), "moving-MB/s")
 				}
-				b.ReportMetric(float64(after.HeapSys-before.HeapSys)/(1<<20), "heap-growth-MiB")
+				b.ReportMetric(float64(int64(after.HeapSys)-int64(before.HeapSys))/(1<<20), "heap-growth-MiB")
 			})
 		}
 		run("put", func() error { return l.Put(b.Context(), source, there, file) })
