@@ -93,7 +93,7 @@ func TestComplain(t *testing.T) {
 }
 
 func TestItems(t *testing.T) {
-	input := "plain one\n\n{\"path\":\"/a\",\"size\":1}\n{\"base\":\"bad\",\"error\":\"did not build\"}\n{\"base\":\"only\"}\n"
+	input := "plain one\n\n{\"path\":\"/a\",\"size\":1}\n{\"base\":\"bad\",\"error\":\"did not build\"}\n{\"base\":\"only\"}\n{\"base\":\"two\",\"files\":[\"/b\",\"/c\"]}\n"
 	env := &Env{Stdin: strings.NewReader(input)}
 	var got []string
 	for item, err := range Items(env, []string{"first", "-", "last"}, "path", "base") {
@@ -105,6 +105,8 @@ func TestItems(t *testing.T) {
 		`/a|{"path":"/a","size":1}|<nil>`,
 		"||bad: did not build",
 		`only|{"base":"only"}|<nil>`,
+		`/b|{"base":"two","files":["/b","/c"]}|<nil>`,
+		`/c|{"base":"two","files":["/b","/c"]}|<nil>`,
 		"last||<nil>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,8 @@ func (e *ItemFailure) Error() string { return e.Name + ": " + e.Message }
 // Items goes through the arguments; one that is "-" stands for the lines of
 // standard input, read as they come. A line that begins with "{" is JSON: its
 // text is the first of fields that is a non-empty string, and one with an
-// "error" is given as an *ItemFailure. Empty lines are passed over. Any other
+// "error" is given as an *ItemFailure. Where paths are read, one with "files" is
+// that many items. Empty lines are passed over. Any other
 // error ends the sequence.
 func Items(env *Env, args []string, fields ...string) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
@@ -67,14 +69,21 @@ func readLines(r io.Reader, fields []string, yield func(Item, error) bool) bool 
 		if line == "" {
 			continue
 		}
-		item, err := parseLine(line, fields)
+		items, err := parseLine(line, fields)
 		var failure *ItemFailure
-		if err != nil && !asFailure(err, &failure) {
+		switch {
+		case asFailure(err, &failure):
+			if !yield(Item{}, err) {
+				return false
+			}
+		case err != nil:
 			yield(Item{}, fmt.Errorf("reading standard input: line %d: %w", number+1, err))
 			return false
 		}
-		if !yield(item, err) {
-			return false
+		for _, item := range items {
+			if !yield(item, nil) {
+				return false
+			}
 		}
 	}
 	if err := scanner.Err(); err != nil {
@@ -87,24 +96,35 @@ func readLines(r io.Reader, fields []string, yield func(Item, error) bool) bool 
 	return true
 }
 
-func parseLine(line string, fields []string) (Item, error) {
+// parseLine returns the items of a line: one, but for one of build's that lists
+// files, where the command reads paths.
+func parseLine(line string, fields []string) ([]Item, error) {
 	if line[0] != '{' {
-		return Item{Text: line}, nil
+		return []Item{{Text: line}}, nil
 	}
 	var object map[string]any
 	if err := json.Unmarshal([]byte(line), &object); err != nil {
-		return Item{}, fmt.Errorf("not a JSON object: %w", err)
+		return nil, fmt.Errorf("not a JSON object: %w", err)
 	}
 	if message := firstString(object, "error"); message != "" {
-		return Item{}, &ItemFailure{
+		return nil, &ItemFailure{
 			Name: firstString(object, "base", "name", "path"), Message: message, Line: json.RawMessage(line),
 		}
 	}
+	if files, ok := object["files"].([]any); ok && object["path"] == nil && slices.Contains(fields, "path") {
+		var items []Item
+		for _, file := range files {
+			if path, ok := file.(string); ok && path != "" {
+				items = append(items, Item{Text: path, Line: json.RawMessage(line)})
+			}
+		}
+		return items, nil
+	}
 	text := firstString(object, fields...)
 	if text == "" {
-		return Item{}, fmt.Errorf("a JSON object without %q", strings.Join(fields, `" or "`))
+		return nil, fmt.Errorf("a JSON object without %q", strings.Join(fields, `" or "`))
 	}
-	return Item{Text: text, Line: json.RawMessage(line)}, nil
+	return []Item{{Text: text, Line: json.RawMessage(line)}}, nil
 }
 
 func firstString(object map[string]any, keys ...string) string {

@@ -134,6 +134,7 @@ type run struct {
 	observers []Observer
 	mu        sync.Mutex                  // guards outcome
 	telling   sync.Mutex                  // held while observers are told
+	tell      context.Context             // with which observers are told, also of what was done when the run is cancelled
 	assigned  map[string]store.Assignment // by base: builds that a run did not live to see the end of
 	planning  bool                        // nothing may change, and no PKGBUILD run
 	seen      map[string]string           // what was published when the run looked at what is due: versions by base
@@ -160,6 +161,10 @@ func (f *Flow) Remove(ctx context.Context, bases []string) (*Outcome, error) {
 func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (*Outcome, error) {
 	r := f.newRun(request)
 	defer r.clean()
+	tell, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(tellTime, stop) })()
+	r.tell = tell
 	started := time.Now()
 	r.emit(ctx, RunStarted{})
 	if f.Triggers != nil {
@@ -265,17 +270,16 @@ func (r *run) note(change func(*Outcome)) {
 
 // tellTime is how long telling of what was done may take once the run is
 // cancelled.
-const tellTime = 10 * time.Second
+const tellTime = time.Minute
 
 // emit tells the observers, one event after the other, also of what was done
 // when the run is cancelled. One that fails is logged and does not stop the run.
 func (r *run) emit(ctx context.Context, e Event) {
 	r.telling.Lock()
 	defer r.telling.Unlock()
-	telling, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(tellTime, cancel) })()
-	ctx = telling
+	if r.tell != nil {
+		ctx = r.tell
+	}
 	for _, o := range r.observers {
 		if err := o.Observe(ctx, e); err != nil {
 			r.Logger.Warn("telling of the run", "error", err)

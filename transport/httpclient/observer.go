@@ -23,13 +23,13 @@ type Observer struct {
 
 	mu   sync.Mutex
 	down bool
-	log  *Log // of the build that runs
+	logs map[string]*Log // of the builds that run, by base
 }
 
 // Observer returns an observer of one run; process is the process_id of its
 // logs.
 func (r *Repository) Observer(process string) *Observer {
-	return &Observer{repository: r, process: process}
+	return &Observer{repository: r, process: process, logs: map[string]*Log{}}
 }
 
 // Observe sends the event. The error is the first that says the master is out
@@ -62,11 +62,12 @@ func (o *Observer) observe(ctx context.Context, e update.Event) error {
 	case update.Changed:
 		return o.repository.SetChanges(ctx, e.Base, api.Changes{LastCommitSHA: e.Commit, Changes: e.Changes, PKGBUILD: e.PKGBUILD})
 	case update.BuildStarted:
-		o.log = o.repository.Log(ctx, e.Package.Base, e.Package.Version, o.process)
-		return o.set(ctx, e.Package, api.Building)
+		err := o.endLog(e.Package.Base) // it was begun elsewhere before
+		o.logs[e.Package.Base] = o.repository.Log(ctx, e.Package.Base, e.Package.Version, o.process)
+		return errors.Join(err, o.set(ctx, e.Package, api.Building))
 	case update.LogLines:
-		if o.log != nil {
-			o.log.Write([]byte(strings.Join(e.Lines, "\n") + "\n"))
+		if log := o.logs[e.Base]; log != nil {
+			log.Write([]byte(strings.Join(e.Lines, "\n") + "\n"))
 		}
 	case update.BuildEnded:
 		return o.buildEnded(ctx, e)
@@ -85,9 +86,23 @@ func (o *Observer) observe(ctx context.Context, e update.Event) error {
 	case update.Removed:
 		return o.repository.RemovePackage(ctx, e.Base)
 	case update.RunEnded:
-		return o.repository.SetStatus(ctx, serviceStatus(e))
+		var errs []error
+		for base := range o.logs { // of builds that were cancelled
+			errs = append(errs, o.endLog(base))
+		}
+		return errors.Join(append(errs, o.repository.SetStatus(ctx, serviceStatus(e)))...)
 	}
 	return nil
+}
+
+// endLog sends what is left of a base's log, if there is one.
+func (o *Observer) endLog(base string) error {
+	log := o.logs[base]
+	if log == nil {
+		return nil
+	}
+	delete(o.logs, base)
+	return log.Close()
 }
 
 func serviceStatus(e update.RunEnded) api.BuildStatus {
@@ -115,11 +130,7 @@ func (o *Observer) set(ctx context.Context, p source.Package, status api.BuildSt
 }
 
 func (o *Observer) buildEnded(ctx context.Context, e update.BuildEnded) error {
-	var errs []error
-	if o.log != nil {
-		errs = append(errs, o.log.Close())
-		o.log = nil
-	}
+	errs := []error{o.endLog(e.Package.Base)}
 	event := api.Event{Event: api.EventPackageUpdated, ObjectID: e.Package.Base}
 	if e.Err != nil {
 		event.Event, event.Message = api.EventPackageUpdateFailed, e.Err.Error()
