@@ -109,8 +109,8 @@ __ahriman_command() {
 		arguments+=' packages*'
 		;;
 	repo-daemon | daemon)
-		flags+=' -i --interval --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual --partitions --no-partitions -u --username --vcs --no-vcs -y --refresh --json'
-		values+=' -i=none --interval=none -u=none --username=none'
+		flags+=' --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs -y --refresh --json -i --interval --partitions --no-partitions'
+		values+=' -u=none --username=none -i=none --interval=none'
 		arguments+=' '
 		;;
 	repo-export)
@@ -144,8 +144,8 @@ __ahriman_command() {
 		arguments+=' '
 		;;
 	repo-update | update)
-		flags+=' --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --explain -e --exit-code --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs -y --refresh --json -v --verbose'
-		values+=' --explain=packages -u=none --username=none'
+		flags+=' --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs -y --refresh --json --explain -e --exit-code -v --verbose'
+		values+=' -u=none --username=none --explain=packages'
 		arguments+=' packages*'
 		;;
 	build)

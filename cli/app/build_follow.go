@@ -108,15 +108,11 @@ func workerRunner(env *Env, address, scratch string, s *config.Settings) (remote
 	case "local":
 		return nil, 0, Usagef("--worker: this machine builds when no --worker is given")
 	}
-	c := httpclient.RunnerConfig{Name: m.Name, Scratch: scratch, Config: httpclient.Config{
-		Address: m.Address, Username: m.Username, Password: m.Password, UserAgent: "ahriman/" + Version(),
-	}}
-	if s != nil {
-		if err := statusLogin(&c.Config, s); err != nil {
-			return nil, 0, err
-		}
+	c, err := workerConfig(m, s)
+	if err != nil {
+		return nil, 0, err
 	}
-	r, err := httpclient.NewRunner(c)
+	r, err := httpclient.NewRunner(httpclient.RunnerConfig{Config: c, Name: m.Name, Scratch: scratch})
 	return r, m.Slots, err
 }
 

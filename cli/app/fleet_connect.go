@@ -160,35 +160,36 @@ func (c *connections) prepare(one *connection) (err error) {
 	return err
 }
 
-// overHTTP is how to talk to a worker over HTTP. Without a credential of its own
-// it gets that of the section status, as ahriman has it.
+// overHTTP is how to talk to a worker over HTTP.
 func (n *node) overHTTP(m member) (httpclient.Config, error) {
-	s := n.settings
-	c := httpclient.Config{
-		Address: m.Address, Username: m.Username, Password: m.Password, Token: m.Token,
-		Timeout: s.Status.Timeout, UserAgent: "ahriman/" + Version(),
-	}
-	err := statusLogin(&c, s)
+	c, err := workerConfig(m.Member, n.settings)
+	c.Timeout = n.settings.Status.Timeout
 	return c, err
 }
 
-// statusLogin adds what the settings have for all workers over HTTP.
-func statusLogin(c *httpclient.Config, s *config.Settings) error {
+// workerConfig is how to log in at a worker over HTTP: without a credential of
+// its own it gets that of the section status, as ahriman has it. The settings
+// may be nil.
+func workerConfig(m store.Member, s *config.Settings) (httpclient.Config, error) {
+	c := httpclient.Config{
+		Address: m.Address, Username: m.Username, Password: m.Password, Token: m.Token, UserAgent: "ahriman/" + Version(),
+	}
+	if s == nil {
+		return c, nil
+	}
+	var err error
 	if c.Username == "" && c.Token == "" {
-		token, err := statusToken(s)
-		if err != nil {
-			return err
+		c.Username, c.Password = s.Status.Username, s.Status.Password
+		if c.Token, err = statusToken(s); err != nil {
+			return c, err
 		}
-		c.Username, c.Password, c.Token = s.Status.Username, s.Status.Password, token
 	}
 	if s.Build.WorkerCA != "" {
-		trust, err := httpclient.TrustFile(s.Build.WorkerCA)
-		if err != nil {
-			return fmt.Errorf("build.worker_ca: %w", err)
+		if c.TLS, err = httpclient.TrustFile(s.Build.WorkerCA); err != nil {
+			return c, fmt.Errorf("build.worker_ca: %w", err)
 		}
-		c.TLS = trust
 	}
-	return nil
+	return c, nil
 }
 
 // overSSH is a worker over SSH.

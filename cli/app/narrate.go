@@ -172,7 +172,7 @@ func (n *narrator) tell(line runLine) {
 	text := n.errs.Paint(ui.Bold, line.Event) + " " + name
 	switch {
 	case line.Event == "planned":
-		text += fmt.Sprintf("%d to build, about %s", line.Bases, duration(line.Seconds).Round(time.Second))
+		text += fmt.Sprintf("%d to build, about %s", line.Bases, seconds(line.Seconds).Round(time.Second))
 	case line.Worker != "" && line.Worker != workerName(localWorker):
 		text += " on " + line.Worker
 	}
@@ -180,9 +180,7 @@ func (n *narrator) tell(line runLine) {
 		text += " (" + line.Reason + ")"
 	}
 	if line.Event == "built" {
-		text += fmt.Sprintf(" in %s", duration(line.Seconds).Round(100*time.Millisecond))
+		text += fmt.Sprintf(" in %s", seconds(line.Seconds).Round(100*time.Millisecond))
 	}
 	n.print(text)
 }
-
-func duration(seconds float64) time.Duration { return time.Duration(seconds * float64(time.Second)) }

@@ -27,6 +27,8 @@ Examples: what is newer; a letter when something is.
 
 // Run prints what is due.
 func (c *repoCheck) Run(ctx context.Context, env *Env, globals *Globals) error {
-	check := repoUpdate{AUR: true, Local: true, DryRun: true, VCS: c.VCS, Increment: true, CheckFiles: c.CheckFiles, Refresh: c.Refresh, Changes: c.Changes, ExitCode: c.ExitCode, JSON: c.JSON, Package: c.Package}
+	check := repoUpdate{updateFlags: updateFlags{
+		AUR: true, Local: true, DryRun: true, Increment: true, VCS: c.VCS, CheckFiles: c.CheckFiles, Changes: c.Changes, Refresh: c.Refresh, JSON: c.JSON,
+	}, ExitCode: c.ExitCode, Package: c.Package}
 	return check.Run(ctx, env, globals)
 }

@@ -12,20 +12,9 @@ import (
 
 // repoDaemon updates again and again.
 type repoDaemon struct {
-	Interval     int    `short:"i" default:"43200" placeholder:"SECONDS" help:"time from one update to the next; each package is looked at once in it"`
-	AUR          bool   `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
-	Changes      bool   `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
-	CheckFiles   bool   `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
-	Dependencies bool   `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
-	DryRun       bool   `help:"say what would be built, and change nothing"`
-	Increment    bool   `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
-	Local        bool   `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
-	Manual       bool   `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
-	Partitions   bool   `negatable:"" default:"true" help:"look at a part of the packages at a time, spread over the interval"`
-	Username     string `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
-	VCS          bool   `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
-	Refresh      int    `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
-	JSON         bool   `name:"json" help:"print events, one JSON object a line"`
+	updateFlags `embed:""`
+	Interval    int  `short:"i" default:"43200" placeholder:"SECONDS" help:"time from one update to the next; each package is looked at once in it"`
+	Partitions  bool `negatable:"" default:"true" help:"look at a part of the packages at a time, spread over the interval"`
 }
 
 // Help shows how the command is used.
@@ -87,10 +76,7 @@ func pause(ctx context.Context, then time.Time) bool {
 // turn is one update: what was asked for, and what is newer among the bases,
 // nil for all. What goes wrong has been told, or is logged.
 func (c *repoDaemon) turn(ctx context.Context, env *Env, globals *Globals, bases []string, logger *slog.Logger) {
-	command := repoUpdate{
-		AUR: c.AUR, Dependencies: c.Dependencies, DryRun: c.DryRun, Increment: c.Increment, Local: c.Local, Manual: c.Manual,
-		VCS: c.VCS, CheckFiles: c.CheckFiles, Refresh: c.Refresh, Changes: c.Changes, Username: c.Username, JSON: c.JSON, Package: bases,
-	}
+	command := repoUpdate{updateFlags: c.updateFlags, Package: bases}
 	runs := []repoUpdate{command}
 	if bases != nil && c.Manual { // a queued base may be in another part
 		asked := command

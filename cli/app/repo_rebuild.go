@@ -37,7 +37,7 @@ func (c *repoRebuild) Run(ctx context.Context, env *Env, globals *Globals) error
 		return Usagef("--status says something of --from-database only")
 	}
 	again := repoUpdate{
-		DryRun: c.DryRun, ExitCode: c.ExitCode, Username: c.Username, JSON: c.JSON, Verbose: c.Verbose,
+		updateFlags: updateFlags{DryRun: c.DryRun, Username: c.Username, JSON: c.JSON}, ExitCode: c.ExitCode, Verbose: c.Verbose,
 	}
 	return again.run(ctx, env, globals, update.Request{
 		Increment: c.Increment,

@@ -9,23 +9,36 @@ import (
 	"ahriman/core/update"
 )
 
+// updateFlags are what repo-update and repo-daemon have in common.
+type updateFlags struct {
+	AUR          bool   `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
+	Changes      bool   `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
+	CheckFiles   bool   `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
+	Dependencies bool   `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
+	DryRun       bool   `help:"say what would be built, in which order, and change nothing"`
+	Increment    bool   `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
+	Local        bool   `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
+	Manual       bool   `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
+	Username     string `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
+	VCS          bool   `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
+	Refresh      int    `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
+	JSON         bool   `name:"json" help:"print events, one JSON object a line"`
+}
+
+// request is what the flags ask of an update of these bases, all without.
+func (f updateFlags) request(bases []string) update.Request {
+	return update.Request{
+		Bases: bases, AUR: f.AUR, Manual: f.Manual, Local: f.Local, Increment: f.Increment, Dependencies: f.Dependencies,
+		VCS: f.VCS, Changes: f.Changes, CheckFiles: f.CheckFiles,
+	}
+}
+
 type repoUpdate struct {
-	AUR          bool     `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
-	Changes      bool     `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
-	CheckFiles   bool     `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
-	Dependencies bool     `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
-	DryRun       bool     `help:"say what would be built, in which order, and change nothing"`
-	Explain      string   `placeholder:"BASE" complete:"packages" help:"say why and when this base would be built, and what it waits for; changes nothing"`
-	ExitCode     bool     `short:"e" help:"exit 4 when there is nothing to do"`
-	Increment    bool     `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
-	Local        bool     `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
-	Manual       bool     `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
-	Username     string   `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
-	VCS          bool     `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
-	Refresh      int      `short:"y" type:"counter" help:"fetch the distribution's databases from alpm.mirror first where they have changed; twice, in any case"`
-	JSON         bool     `name:"json" help:"print events, one JSON object a line"`
-	Verbose      bool     `short:"v" help:"print the output of the builds"`
-	Package      []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
+	updateFlags `embed:""`
+	Explain     string   `placeholder:"BASE" complete:"packages" help:"say why and when this base would be built, and what it waits for; changes nothing"`
+	ExitCode    bool     `short:"e" help:"exit 4 when there is nothing to do"`
+	Verbose     bool     `short:"v" help:"print the output of the builds"`
+	Package     []string `arg:"" optional:"" complete:"packages" help:"only these package bases, or - for names from standard input"`
 }
 
 // Help shows how the command is used.
@@ -52,9 +65,7 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
-	return c.run(ctx, env, globals, update.Request{
-		Bases: bases, AUR: c.AUR, Manual: c.Manual, Local: c.Local, Increment: c.Increment, Dependencies: c.Dependencies, VCS: c.VCS, Changes: c.Changes, CheckFiles: c.CheckFiles,
-	})
+	return c.run(ctx, env, globals, c.request(bases))
 }
 
 // run does what the request says in each selected repository.

@@ -24,7 +24,7 @@ func (r *run) settle(ctx context.Context, d *due, request int64, version, publis
 		return
 	}
 	if err := r.rollback(ctx, d.pkg.Base, version); err != nil {
-		r.fail(ctx, d.pkg, fmt.Errorf("publishing the %s that is kept: %w", version, err))
+		r.fail(d.pkg, fmt.Errorf("publishing the %s that is kept: %w", version, err))
 	}
 	r.leave(ctx, d, request, "")
 }
@@ -33,10 +33,10 @@ func (r *run) settle(ctx context.Context, d *due, request int64, version, publis
 func (r *run) deliverAgain(ctx context.Context, p source.Package) {
 	built, err := r.publishedAs(ctx, p)
 	if err != nil {
-		r.fail(ctx, p, err)
+		r.fail(p, err)
 		return
 	}
-	r.emit(ctx, Published{Package: built.Package})
+	r.emit(Published{Package: built.Package})
 	r.deliver(ctx, trigger.Result{Built: []trigger.Built{built}})
 }
 

@@ -12,7 +12,7 @@ import (
 // published; empty: there is none. A worker that uploads by itself is watched by
 // it: see build.Result.Delivered.
 func (f *Flow) Arrived(ctx context.Context, base string) (string, error) {
-	b, err := f.newRun(Request{}).newest(ctx, &batch{base: base})
+	b, err := f.newRun(ctx, Request{}).newest(ctx, &batch{base: base})
 	if b == nil || err != nil {
 		return "", err
 	}

@@ -77,19 +77,19 @@ func (r *run) ask(ctx context.Context, names []string) map[string]source.AURPack
 func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string]source.AURPackage, have string) *due {
 	there, ok := bases[p.Base]
 	if !ok {
-		r.left(ctx, Omission{Base: p.Base, Version: have, Reason: "the AUR does not have it any more"})
+		r.left(Omission{Base: p.Base, Version: have, Reason: "the AUR does not have it any more"})
 		return nil
 	}
 	if have != "" && alpm.Vercmp(there.Version, have) <= 0 {
 		return r.newerUpstream(ctx, p, have)
 	}
 	if age := time.Since(time.Unix(there.LastModified, 0)); age < r.MinAge {
-		r.left(ctx, Omission{Base: p.Base, Version: there.Version, Reason: fmt.Sprintf("changed %v ago, less than build.min_age", age.Round(time.Second))})
+		r.left(Omission{Base: p.Base, Version: there.Version, Reason: fmt.Sprintf("changed %v ago, less than build.min_age", age.Round(time.Second))})
 		return nil
 	}
 	d, err := r.prepare(ctx, p, nil)
 	if err != nil {
-		r.fail(ctx, p, err)
+		r.fail(p, err)
 		return nil
 	}
 	if have != "" && alpm.Vercmp(d.pkg.Version, have) <= 0 { // patched, or not what the AUR says it is
@@ -158,7 +158,7 @@ func (r *run) needs(ctx context.Context, base string, by *due) *due {
 	}
 	d, err := r.prepare(ctx, p, nil)
 	if err != nil {
-		r.fail(ctx, p, err)
+		r.fail(p, err)
 		return nil
 	}
 	d.reason, d.packager = "needed by "+by.pkg.Base, by.packager

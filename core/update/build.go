@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"time"
 
 	"ahriman/core/build"
 	"ahriman/core/internal/durable"
@@ -62,7 +61,7 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 	if err != nil {
 		return err
 	}
-	r.emit(ctx, Planned{Bases: len(tasks), Took: plan.Took})
+	r.emit(Planned{Bases: len(tasks), Took: plan.Took})
 	s, err := schedule.New(tasks, schedule.Config{
 		Workers: r.Workers, Retries: r.Retries, Lease: r.Lease, Patience: r.Patience,
 		Prepare: b.prepare, Accept: b.accept, Finish: b.finish, Log: b.log,
@@ -146,7 +145,7 @@ func (b *builds) stock(ctx context.Context) (*stock, error) {
 }
 
 func (b *builds) log(a schedule.Attempt) io.WriteCloser {
-	return b.newLineWriter(context.Background(), b.dues[a.Task.Base()].pkg)
+	return b.newLineWriter(b.dues[a.Task.Base()].pkg)
 }
 
 // accept checks and signs what a worker gave, and moves it to the waiting
@@ -177,7 +176,7 @@ func (b *builds) accept(ctx context.Context, f schedule.Finished) error {
 	b.mu.Lock()
 	begun.batch = given
 	b.mu.Unlock()
-	b.emit(ctx, BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, Changes: d.changes, PKGBUILD: text})
+	b.emit(BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, Changes: d.changes, PKGBUILD: text})
 	b.learnDependencies(ctx, d.pkg.Base, given.files)
 	b.dequeue(ctx, d.request)
 	return nil
@@ -211,7 +210,7 @@ func (b *builds) finish(ctx context.Context, finished []schedule.Finished) (map[
 func (b *builds) observe(ctx context.Context, e schedule.Event) {
 	switch e := e.(type) {
 	case schedule.Started:
-		b.emit(ctx, BuildStarted{Package: b.dues[e.Task.Base()].pkg, Worker: e.Worker, Expected: e.Expected})
+		b.emit(BuildStarted{Package: b.dues[e.Task.Base()].pkg, Worker: e.Worker, Expected: e.Expected})
 	case schedule.Ended:
 		b.ended(ctx, e)
 	case schedule.Published:
@@ -220,7 +219,7 @@ func (b *builds) observe(ctx context.Context, e schedule.Event) {
 		b.failed(ctx, e)
 	case schedule.Skipped:
 		d := b.dues[e.Task.Base()]
-		b.skip(ctx, d, e.Needs)
+		b.skip(d, e.Needs)
 		b.dequeue(ctx, d.request)
 		b.over(ctx, e.Task)
 	}
@@ -236,13 +235,13 @@ func (b *builds) ended(ctx context.Context, e schedule.Ended) {
 	switch {
 	case e.Err == nil:
 	case ctx.Err() != nil:
-		b.interrupted(ctx, d)
+		b.interrupted(d)
 		b.over(ctx, e.Task)
 	case isFailure && failure != nil:
 		b.record(ctx, d, b.of(d).with, e.Attempt, nil)
 	}
 	if e.Err != nil && e.Again {
-		b.emit(ctx, BuildAgain{Package: d.pkg, Worker: e.Worker, Err: e.Err})
+		b.emit(BuildAgain{Package: d.pkg, Worker: e.Worker, Err: e.Err})
 	}
 }
 
@@ -253,7 +252,7 @@ func (b *builds) failed(ctx context.Context, e schedule.Failed) {
 	refused := b.refused[d.pkg.Base] != nil
 	b.mu.Unlock()
 	if !refused { // else it is among the refused
-		b.fail(ctx, d.pkg, e.Err)
+		b.fail(d.pkg, e.Err)
 		b.delivery.add(trigger.Result{Failed: []trigger.Failure{{Base: d.pkg.Base, Reason: e.Err.Error()}}})
 	}
 	b.dequeue(ctx, d.request)
@@ -268,17 +267,15 @@ func (b *builds) over(ctx context.Context, t schedule.Task) {
 	}
 }
 
-func (r *run) skip(ctx context.Context, d *due, needs []string) {
+func (r *run) skip(d *due, needs []string) {
 	omission := Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: "needs " + strings.Join(needs, ", ")}
 	r.note(func(o *Outcome) { o.Skipped = append(o.Skipped, omission) })
-	r.emit(ctx, Skipped{Package: d.pkg, Needs: needs})
+	r.emit(Skipped{Package: d.pkg, Needs: needs})
 }
 
 // interrupted sets a base back to what is due: its request is still queued.
-func (r *run) interrupted(ctx context.Context, d *due) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	r.emit(ctx, Due{Package: d.pkg, Reason: "interrupted"})
+func (r *run) interrupted(d *due) {
+	r.emit(Due{Package: d.pkg, Reason: "interrupted"})
 }
 
 // maxPKGBUILD is how much of a PKGBUILD is kept, in bytes.

@@ -51,5 +51,5 @@ func (r *run) learnChanges(ctx context.Context, d *due) {
 		}
 		return
 	}
-	r.emit(ctx, Changed{Base: d.pkg.Base, Commit: stored.LastCommit, Changes: d.changes, PKGBUILD: stored.PKGBUILD})
+	r.emit(Changed{Base: d.pkg.Base, Commit: stored.LastCommit, Changes: d.changes, PKGBUILD: stored.PKGBUILD})
 }

@@ -56,7 +56,7 @@ type Plan struct {
 // Plan returns what Run would build, and what it would leave alone. Nothing is
 // changed but, with Changes, what is known of the sources. A node that does not build plans as if it did.
 func (f *Flow) Plan(ctx context.Context, request Request) (*Plan, *Outcome, error) {
-	r := f.newRun(request)
+	r := f.newRun(ctx, request)
 	r.observers, r.planning = onlyChanges(r.observers), true
 	defer r.clean()
 	dues, err := r.collect(ctx)
@@ -99,7 +99,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 		if d != nil && !taken[d.pkg.Base] {
 			taken[d.pkg.Base] = true
 			found = append(found, d)
-			r.emit(ctx, Due{Package: d.pkg, Reason: d.reason})
+			r.emit(Due{Package: d.pkg, Reason: d.reason})
 			r.learnChanges(ctx, d)
 		}
 	}
@@ -116,7 +116,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 		}
 	}
 	if r.request.Rebuild != nil {
-		for _, record := range r.rebuilt(ctx, records, published) {
+		for _, record := range r.rebuilt(records, published) {
 			if !taken[record.Package.Base] && r.wanted(record.Package.Base) {
 				again := store.Request{Package: record.Package, Packager: r.request.Packager, Increment: true}
 				add(r.requested(ctx, again, "rebuild", published))
@@ -190,7 +190,7 @@ func (r *run) published(ctx context.Context) (map[string]string, error) {
 func (r *run) requested(ctx context.Context, q store.Request, why string, published map[string]string) *due {
 	d, err := r.prepare(ctx, q.Package, q.Patches)
 	if err != nil {
-		r.fail(ctx, q.Package, err)
+		r.fail(q.Package, err)
 		r.dequeue(ctx, q.ID)
 		return nil
 	}
@@ -208,12 +208,12 @@ func (r *run) requested(ctx context.Context, q store.Request, why string, publis
 		r.settle(ctx, d, q.ID, version, published[d.pkg.Base])
 		return nil
 	case !sameUpstream(d.pkg.Version, version):
-		r.fail(ctx, d.pkg, fmt.Errorf("version %s is older than the published %s", d.pkg.Version, version))
+		r.fail(d.pkg, fmt.Errorf("version %s is older than the published %s", d.pkg.Version, version))
 		r.leave(ctx, d, q.ID, "")
 		return nil
 	}
 	if err := d.bump(ctx, version); err != nil {
-		r.fail(ctx, d.pkg, err)
+		r.fail(d.pkg, err)
 		r.leave(ctx, d, q.ID, "")
 		return nil
 	}
@@ -252,7 +252,7 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 		return nil // its source is elsewhere, on a worker perhaps
 	}
 	if err != nil {
-		r.fail(ctx, record.Package, err)
+		r.fail(record.Package, err)
 		return nil
 	}
 	have := published[record.Package.Base]
@@ -262,7 +262,7 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 	}
 	d, err := r.prepare(ctx, record.Package, nil)
 	if err != nil {
-		r.fail(ctx, record.Package, err)
+		r.fail(record.Package, err)
 		return nil
 	}
 	d.reason = fmt.Sprintf("newer than the published %s", have)
@@ -390,29 +390,29 @@ func (d *due) bump(ctx context.Context, published string) error {
 }
 
 // fail says that a base could not be had.
-func (r *run) fail(ctx context.Context, p source.Package, err error) {
+func (r *run) fail(p source.Package, err error) {
 	failure := Failure{Base: p.Base, Version: p.Version, Reason: err.Error()}
 	if build, ok := errors.AsType[*build.Failure](err); ok {
 		failure.Log = build.Log
 	}
 	r.note(func(o *Outcome) { o.Failed = append(o.Failed, failure) })
-	r.emit(ctx, BuildEnded{Package: p, Err: err})
+	r.emit(BuildEnded{Package: p, Err: err})
 }
 
 // leave drops a base that will not be built, with the reason if it is no
 // failure.
 func (r *run) leave(ctx context.Context, d *due, request int64, reason string) {
 	if reason != "" {
-		r.left(ctx, Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: reason})
+		r.left(Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: reason})
 	}
 	r.dequeue(ctx, request)
 	r.discard([]*due{d})
 }
 
 // left says that a base was left as it is.
-func (r *run) left(ctx context.Context, o Omission) {
+func (r *run) left(o Omission) {
 	r.note(func(outcome *Outcome) { outcome.Unchanged = append(outcome.Unchanged, o) })
-	r.emit(ctx, Left(o))
+	r.emit(Left(o))
 }
 
 // dequeue takes a request off the queue; a plan leaves it there.

@@ -134,7 +134,7 @@ func (r *run) learnDependencies(ctx context.Context, base string, files []string
 		}
 		return
 	}
-	r.emit(ctx, Rests{Base: base, Paths: needs.owned(owners)})
+	r.emit(Rests{Base: base, Paths: needs.owned(owners)})
 }
 
 // needs are the paths that packages of a base need.

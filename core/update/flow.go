@@ -134,7 +134,7 @@ type run struct {
 	observers []Observer
 	mu        sync.Mutex                  // guards outcome
 	telling   sync.Mutex                  // held while observers are told
-	tell      context.Context             // with which observers are told, also of what was done when the run is cancelled
+	tell      context.Context             // with which observers are told; of Run and its like, it outlives their own
 	assigned  map[string]store.Assignment // by base: builds that a run did not live to see the end of
 	planning  bool                        // nothing may change, and no PKGBUILD run
 	seen      map[string]string           // what was published when the run looked at what is due: versions by base
@@ -159,14 +159,14 @@ func (f *Flow) Remove(ctx context.Context, bases []string) (*Outcome, error) {
 
 // do wraps work in what every run begins and ends with.
 func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (*Outcome, error) {
-	r := f.newRun(request)
+	r := f.newRun(ctx, request)
 	defer r.clean()
 	tell, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(tellTime, stop) })()
 	r.tell = tell
 	started := time.Now()
-	r.emit(ctx, RunStarted{})
+	r.emit(RunStarted{})
 	if f.Triggers != nil {
 		r.triggered("starting", f.Triggers.Start(ctx))
 	}
@@ -181,7 +181,7 @@ func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (
 		r.triggered("stopping", f.Triggers.Stop(ending))
 	}
 	r.outcome.Took = time.Since(started)
-	r.emit(ending, RunEnded{Outcome: r.outcome, Err: err})
+	r.emit(RunEnded{Outcome: r.outcome, Err: err})
 	if err != nil {
 		return r.outcome, err
 	}
@@ -189,14 +189,14 @@ func (f *Flow) do(ctx context.Context, request Request, work func(*run) error) (
 }
 
 // newRun begins a run: its process_id, and who observes it, the store first.
-func (f *Flow) newRun(request Request) *run {
+func (f *Flow) newRun(ctx context.Context, request Request) *run {
 	process := f.Process
 	if process == "" {
 		process = uuid.NewString()
 	}
 	store := recorder{store: f.Store, id: f.Repository.ID(), process: process}
 	return &run{
-		Flow: f, request: request, outcome: &Outcome{Published: []source.Package{}},
+		Flow: f, request: request, tell: ctx, outcome: &Outcome{Published: []source.Package{}},
 		observers: append([]Observer{store}, f.Observers...),
 	}
 }
@@ -239,7 +239,7 @@ func (r *run) lock(ctx context.Context, dues []*due) (release func(), now []*due
 	release, err = r.Lock(ctx, !r.request.NoWait)
 	if locked, ok := errors.AsType[*repository.LockedError](err); ok && r.request.NoWait {
 		for _, d := range dues {
-			r.left(ctx, Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: "another run builds now: " + locked.Error()})
+			r.left(Omission{Base: d.pkg.Base, Version: d.pkg.Version, Reason: "another run builds now: " + locked.Error()})
 		}
 		r.discard(dues)
 		return func() {}, nil, nil
@@ -274,14 +274,11 @@ const tellTime = time.Minute
 
 // emit tells the observers, one event after the other, also of what was done
 // when the run is cancelled. One that fails is logged and does not stop the run.
-func (r *run) emit(ctx context.Context, e Event) {
+func (r *run) emit(e Event) {
 	r.telling.Lock()
 	defer r.telling.Unlock()
-	if r.tell != nil {
-		ctx = r.tell
-	}
 	for _, o := range r.observers {
-		if err := o.Observe(ctx, e); err != nil {
+		if err := o.Observe(r.tell, e); err != nil {
 			r.Logger.Warn("telling of the run", "error", err)
 		}
 	}

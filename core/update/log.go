@@ -2,7 +2,6 @@ package update
 
 import (
 	"bytes"
-	"context"
 	"strings"
 	"sync"
 	"time"
@@ -30,9 +29,9 @@ type lineWriter struct {
 	over   sync.WaitGroup
 }
 
-func (r *run) newLineWriter(ctx context.Context, p source.Package) *lineWriter {
+func (r *run) newLineWriter(p source.Package) *lineWriter {
 	return newLineWriter(func(lines []string) {
-		r.emit(context.WithoutCancel(ctx), LogLines{Base: p.Base, Version: p.Version, Time: time.Now(), Lines: lines})
+		r.emit(LogLines{Base: p.Base, Version: p.Version, Time: time.Now(), Lines: lines})
 	})
 }
 

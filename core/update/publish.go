@@ -76,9 +76,9 @@ func (r *run) publishWaiting(ctx context.Context) error {
 		}
 		switch {
 		case have != "" && alpm.Vercmp(b.version(), have) < 0:
-			r.refuse(ctx, b, fmt.Sprintf("version %s is older than the published %s", b.version(), have))
+			r.refuse(b, fmt.Sprintf("version %s is older than the published %s", b.version(), have))
 		case len(missing) > 0:
-			r.left(ctx, Omission{Base: b.base, Version: b.version(), Reason: "waiting for " + strings.Join(missing, ", ")})
+			r.left(Omission{Base: b.base, Version: b.version(), Reason: "waiting for " + strings.Join(missing, ", ")})
 		default:
 			complete = append(complete, b)
 		}
@@ -113,7 +113,7 @@ func (b *batch) missing(record source.Package) []string {
 // is no package is refused; of two versions of a base, the older ones are.
 func (r *run) waiting(ctx context.Context) ([]*batch, error) {
 	byBase, err := r.readWaiting(func(path string, err error) {
-		r.refuse(ctx, &batch{files: []string{path}}, err.Error())
+		r.refuse(&batch{files: []string{path}}, err.Error())
 	})
 	if err != nil {
 		return nil, err
@@ -122,7 +122,7 @@ func (r *run) waiting(ctx context.Context) ([]*batch, error) {
 	for _, base := range slices.Sorted(maps.Keys(byBase)) {
 		versions := byBase[base]
 		for _, old := range versions[1:] {
-			r.refuse(ctx, old, fmt.Sprintf("version %s of %s waits too", versions[0].version(), base))
+			r.refuse(old, fmt.Sprintf("version %s of %s waits too", versions[0].version(), base))
 		}
 		batches = append(batches, versions[0])
 	}
@@ -187,7 +187,7 @@ func (r *run) publish(ctx context.Context, batches []*batch) (built []trigger.Bu
 		}
 		done, err := r.Repository.Publish(ctx, change)
 		if err == nil {
-			return r.announce(ctx, batches, done), refused, nil
+			return r.announce(batches, done), refused, nil
 		}
 		culprit := culpritOf(err)
 		i := slices.IndexFunc(batches, func(b *batch) bool { return slices.Contains(b.files, culprit) })
@@ -205,7 +205,7 @@ func (r *run) publish(ctx context.Context, batches []*batch) (built []trigger.Bu
 			batches[i] = other
 			continue
 		}
-		r.refuse(ctx, batches[i], err.Error())
+		r.refuse(batches[i], err.Error())
 		refused[batches[i].base] = err
 		batches = slices.Delete(batches, i, i+1)
 	}
@@ -265,7 +265,7 @@ func (r *run) complete(ctx context.Context, base string, names []string) bool {
 }
 
 // announce tells the observers what a publication changed.
-func (r *run) announce(ctx context.Context, batches []*batch, done *repository.Publication) []trigger.Built {
+func (r *run) announce(batches []*batch, done *repository.Publication) []trigger.Built {
 	if done.CleanUp != nil {
 		r.Logger.Warn("cleaning up after a publication", "error", done.CleanUp)
 	}
@@ -280,7 +280,7 @@ func (r *run) announce(ctx context.Context, batches []*batch, done *repository.P
 			r.Logger.Error("describing a publication", "base", b.base, "error", err)
 			continue
 		}
-		r.emit(ctx, Published{Package: p})
+		r.emit(Published{Package: p})
 		r.note(func(o *Outcome) { o.Published = append(o.Published, p) })
 		if b.known {
 			continue
@@ -332,16 +332,16 @@ func (r *run) deliver(ctx context.Context, result trigger.Result) {
 		for _, built := range result.Built {
 			packages = append(packages, built.Package)
 		}
-		r.emit(ctx, Undelivered{Packages: packages, Err: err})
+		r.emit(Undelivered{Packages: packages, Err: err})
 	}
 }
 
 // refuse drops a batch from the waiting directory: what is published wins.
-func (r *run) refuse(ctx context.Context, b *batch, reason string) {
+func (r *run) refuse(b *batch, reason string) {
 	for _, path := range b.files {
 		refusal := Refusal{Base: b.base, File: filepath.Base(path), Reason: reason}
 		r.note(func(o *Outcome) { o.Refused = append(o.Refused, refusal) })
-		r.emit(ctx, Refused(refusal))
+		r.emit(Refused(refusal))
 		for _, file := range []string{path, path + ".sig"} {
 			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				r.Logger.Warn("removing a refused file", "error", err)
@@ -379,7 +379,7 @@ func (r *run) remove(ctx context.Context) error {
 	}
 	for _, base := range r.request.Bases {
 		r.outcome.Removed = append(r.outcome.Removed, base)
-		r.emit(ctx, Removed{Base: base})
+		r.emit(Removed{Base: base})
 	}
 	r.deliver(ctx, trigger.Result{Removed: r.outcome.Removed})
 	return nil

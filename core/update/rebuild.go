@@ -1,7 +1,6 @@
 package update
 
 import (
-	"context"
 	"maps"
 	"slices"
 
@@ -11,7 +10,7 @@ import (
 
 // rebuilt returns what the request says to build again, by base. What has no
 // source here, and what is held, is left.
-func (r *run) rebuilt(ctx context.Context, records []store.Record, published map[string]string) []store.Record {
+func (r *run) rebuilt(records []store.Record, published map[string]string) []store.Record {
 	want := r.request.Rebuild
 	needing := dependents(records, want.DependsOn)
 	var again []store.Record
@@ -23,9 +22,9 @@ func (r *run) rebuilt(ctx context.Context, records []store.Record, published map
 		case !want.FromStore && !isPublished:
 		case len(want.DependsOn) > 0 && !needing[p.Base]:
 		case record.Held:
-			r.left(ctx, Omission{Base: p.Base, Version: version, Reason: "held"})
+			r.left(Omission{Base: p.Base, Version: version, Reason: "held"})
 		case !hasSource(p.Origin):
-			r.left(ctx, Omission{Base: p.Base, Version: version, Reason: "it was added as a package file: its source is not known"})
+			r.left(Omission{Base: p.Base, Version: version, Reason: "it was added as a package file: its source is not known"})
 		default:
 			again = append(again, record)
 		}

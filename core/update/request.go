@@ -89,7 +89,7 @@ type Addition struct {
 // Queue adds bases of the AUR and of cache/, by name, for the next run: who may
 // only ask for packages brings none along, nor the address of their source.
 func (f *Flow) Queue(ctx context.Context, a Addition) (*Outcome, error) {
-	r := f.newRun(Request{})
+	r := f.newRun(ctx, Request{})
 	a.Packages = slices.DeleteFunc(slices.Clone(a.Packages), func(name string) bool {
 		if !strings.ContainsAny(name, "/:") {
 			return false
@@ -138,7 +138,7 @@ func (f *Flow) Describe(ctx context.Context, found *source.Found, dir string) (s
 	if _, err := f.Sources.Sources(ctx, found, dir); err != nil {
 		return source.Package{}, err
 	}
-	r := f.newRun(Request{})
+	r := f.newRun(ctx, Request{})
 	info, err := r.read(ctx, dir)
 	if err != nil {
 		return source.Package{}, err

@@ -65,9 +65,9 @@ func (r *run) rollback(ctx context.Context, base, version string) error {
 		return err
 	}
 	if done.Changed {
-		r.deliver(ctx, trigger.Result{Built: r.announce(ctx, []*batch{b}, done)})
+		r.deliver(ctx, trigger.Result{Built: r.announce([]*batch{b}, done)})
 	} else {
-		r.left(ctx, Omission{Base: base, Version: version, Reason: "it is published"})
+		r.left(Omission{Base: base, Version: version, Reason: "it is published"})
 	}
 	return nil
 }

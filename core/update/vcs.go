@@ -41,19 +41,19 @@ func (r *run) newerUpstream(ctx context.Context, p source.Package, have string) 
 	}
 	changes, err := r.Store.Changes(ctx, r.Repository.ID(), p.Base)
 	if err != nil {
-		r.fail(ctx, p, err)
+		r.fail(p, err)
 		return nil
 	}
 	if !isVCS(p.Base, changes.PKGBUILD) {
 		return nil
 	}
 	if r.planning || r.Version == nil {
-		r.left(ctx, Omission{Base: p.Base, Version: have, Reason: "a VCS package, which only an update looks at upstream"})
+		r.left(Omission{Base: p.Base, Version: have, Reason: "a VCS package, which only an update looks at upstream"})
 		return nil
 	}
 	d, err := r.prepare(ctx, p, nil)
 	if err != nil {
-		r.fail(ctx, p, err)
+		r.fail(p, err)
 		return nil
 	}
 	version, err := r.upstreamVersion(ctx, d)
@@ -90,6 +90,6 @@ func lastBuilt(p source.Package) time.Time {
 func (r *run) unavailable(ctx context.Context, err error) {
 	if ctx.Err() == nil {
 		r.note(func(o *Outcome) { o.Unavailable = append(o.Unavailable, err.Error()) })
-		r.emit(ctx, Unavailable{Err: err})
+		r.emit(Unavailable{Err: err})
 	}
 }

@@ -393,19 +393,3 @@ func (r *PythonRunner) Cancel(_ context.Context, id string) error {
 	}
 	return nil
 }
-
-// Probe finds out what kind of node is at an address. Nil, without an error, is
-// a Python node, to be used by a PythonRunner; otherwise it says what a Runner
-// finds there.
-func Probe(ctx context.Context, config Config) (*api.Builds, error) {
-	client, err := New(config)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	builds, err := client.builds(ctx, nil)
-	if errors.Is(err, api.ErrNotFound) {
-		return nil, nil
-	}
-	return builds, err
-}

@@ -411,18 +411,29 @@ func TestPythonWorkerRefusesWhatItCannotBuild(t *testing.T) {
 	}
 }
 
-func TestProbe(t *testing.T) {
+// TestKinds: what a node answers a Runner tells a Python one from others.
+func TestKinds(t *testing.T) {
 	d := newDelegation(t, nil)
-	config := httpclient.Config{Address: d.server.URL, Username: "builder-user", Password: "very-secure-password"}
-	if builds, err := httpclient.Probe(t.Context(), config); builds != nil || err != nil {
-		t.Errorf("a Python node: %+v, %v", builds, err)
+	ask := func(address, password string) error {
+		t.Helper()
+		r, err := httpclient.NewRunner(httpclient.RunnerConfig{Scratch: t.TempDir(), Config: httpclient.Config{
+			Address: address, Username: "builder-user", Password: password,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		_, err = r.Capabilities(t.Context())
+		return err
 	}
-	config.Password = "wrong"
-	if _, err := httpclient.Probe(t.Context(), config); !errors.Is(err, api.ErrUnauthorized) {
+	if err := ask(d.server.URL, "very-secure-password"); !errors.Is(err, api.ErrNotFound) {
+		t.Errorf("a Python node: %v", err)
+	}
+	if err := ask(d.server.URL, "wrong"); !errors.Is(err, api.ErrUnauthorized) {
 		t.Errorf("a stranger: %v", err)
 	}
-	if _, err := httpclient.Probe(t.Context(), httpclient.Config{Address: "http://127.0.0.1:1"}); err == nil {
-		t.Error("nobody is a Python node")
+	if err := ask("http://127.0.0.1:1", "very-secure-password"); err == nil || errors.Is(err, api.ErrNotFound) {
+		t.Errorf("nobody is a Python node: %v", err)
 	}
 }
 

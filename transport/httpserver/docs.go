@@ -170,7 +170,7 @@ func (d *describer) method(method, path string, e endpoint) object {
 
 func queryType(name string) string {
 	switch name {
-	case api.QueryLimit, api.QueryOffset, api.QueryKeepLastRecords, api.QueryFromDate, api.QueryToDate, "size":
+	case api.QueryLimit, api.QueryOffset, api.QueryKeepLastRecords, api.QueryFromDate, api.QueryToDate, api.QuerySize:
 		return "integer"
 	case api.QueryWait:
 		return "number"
