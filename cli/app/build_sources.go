@@ -57,12 +57,15 @@ func (r *buildRun) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(output, 0o755); err != nil {
+	r.output = output
+	base := output
+	if r.command.DryRun { // which leaves nothing there
+		base = scratchBase(r.env)
+	} else if err := os.MkdirAll(output, 0o755); err != nil {
 		return fmt.Errorf("creating the output directory: %w", err)
 	}
-	r.output = output
-	if r.work, err = os.MkdirTemp(output, ".ahriman-"); err != nil {
-		return fmt.Errorf("preparing the output directory: %w", err)
+	if r.work, err = os.MkdirTemp(base, ".ahriman-"); err != nil {
+		return fmt.Errorf("preparing to build: %w", err)
 	}
 	show := r.command.Verbose || (r.env.Err().Terminal() && !r.globals.Quiet)
 	r.pool = &pool{env: r.env, output: output, shown: show}
@@ -87,10 +90,10 @@ func (r *buildRun) open(ctx context.Context) error {
 
 // seat opens what builds.
 func (r *buildRun) seat(ctx context.Context) error {
+	if r.command.DryRun {
+		return nil
+	}
 	if len(r.command.Worker) > 0 {
-		if r.command.DryRun {
-			return nil
-		}
 		return r.pool.openWorkers(ctx, r.command.Worker, r.work, r.settings)
 	}
 	local, err := r.local()

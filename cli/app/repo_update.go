@@ -43,7 +43,7 @@ type repoUpdate struct {
 
 // Help shows how the command is used.
 func (c *repoUpdate) Help() string {
-	return `Publishes the package files that wait, builds what is due level by level, publishes each level, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
+	return `Publishes the package files that wait, has what is due built by the workers there are (see workers), each base as soon as what it needs is published, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
 
 A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with a pkgver function) is looked at upstream when its last build is older than build.vcs_allowed_age: its sources are fetched and that function runs, in the sandbox. A dry run runs nothing, and names such packages on standard error instead.
 
@@ -56,6 +56,7 @@ Examples:
     ahriman repo-update
     ahriman repo-update --no-aur
     ahriman repo-update --dry-run
+    ahriman repo-update --explain hello
     ahriman repo-update --no-local --json | jq -r 'select(.event == "failed") | .base'`
 }
 

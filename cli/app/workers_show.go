@@ -3,12 +3,16 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"ahriman/cli/ui"
+	"ahriman/core/repository"
 	"ahriman/transport/api"
 )
 
@@ -66,7 +70,8 @@ func (c *workers) show(ctx context.Context, env *Env, n *node, members []member)
 }
 
 // nameBuilds puts bases in the place of the ids that workers know their builds
-// by. What another master has them build keeps its id.
+// by. What another master has them build keeps its id. This machine is not asked:
+// it builds what was given to it, as long as a run holds the lock of builds.
 func nameBuilds(ctx context.Context, n *node, lines []workerLine) error {
 	assigned, err := n.store.Assignments(ctx, n.settings.ID)
 	if err != nil {
@@ -76,12 +81,39 @@ func nameBuilds(ctx context.Context, n *node, lines []workerLine) error {
 	for base, a := range assigned {
 		bases[a.ID] = base
 	}
-	for _, line := range lines {
+	for i := range lines {
+		line := &lines[i]
 		for i, id := range line.Building {
 			line.Building[i] = cmp.Or(bases[id], id)
 		}
+		if line.Kind != kindLocal {
+			continue
+		}
+		var given []string
+		for _, base := range slices.Sorted(maps.Keys(assigned)) {
+			if assigned[base].Worker == line.Name {
+				given = append(given, base)
+			}
+		}
+		if len(given) > 0 && n.building(ctx) {
+			line.Building = given
+			line.settle("building")
+		}
 	}
 	return nil
+}
+
+// building says whether a run of some process holds the lock of builds.
+func (n *node) building(ctx context.Context) bool {
+	lock := n.globals.buildLock(n.settings)
+	lock.Timeout = -1
+	release, err := lock.Acquire(ctx)
+	if err != nil {
+		var held *repository.LockedError
+		return errors.As(err, &held)
+	}
+	release()
+	return false
 }
 
 // printPing prints a line for each worker that can build; those that cannot are
@@ -127,7 +159,7 @@ func (c *workers) ask(ctx context.Context, connections *connections, m member, l
 	case can != nil:
 		line.answered(can, time.Now())
 	default: // this machine
-		line.Slots = max(line.Slots, connection.jobs)
+		line.Slots = cmp.Or(line.Slots, connection.jobs)
 		line.Version = Version()
 		line.settle("idle")
 	}
