@@ -342,7 +342,7 @@ func TestParseMtree(t *testing.T) {
 	text := "#mtree\n/set type=file uid=0 gid=0 mode=644\n" +
 		`./with\040space\134x\303\251 time=1700000000.5 size=3 sha256digest=ab` + "\n" +
 		"./dir time=-3.0 mode=2755 type=dir\n/unset uid mode\n/set gid=7\n./link mode=777 type=link link=to\\040it nochange unknown=1\n"
-	got, err := ParseMtree(strings.NewReader(text))
+	got, err := parseMtree(strings.NewReader(text), defaultEntries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -355,7 +355,7 @@ func TestParseMtree(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	for _, text := range []string{"bare type=file", "./a mode=9", "./a size=-1", "./a time=x", "./a uid=root", "/set mode=x\n./a", strings.Repeat("x", maxMtreeLine+1)} {
-		if got, err := ParseMtree(strings.NewReader(text)); !errors.Is(err, ErrFormat) {
+		if got, err := parseMtree(strings.NewReader(text), defaultEntries); !errors.Is(err, ErrFormat) {
 			t.Errorf("%.40q: %v, %v, want ErrFormat", text, got, err)
 		}
 	}

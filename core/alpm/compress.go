@@ -33,29 +33,6 @@ const (
 // ErrCompression is returned for a compression that cannot be read or written.
 var ErrCompression = errors.New("unsupported compression")
 
-// ParseCompression returns the compression an extension (with or without its
-// dot) or a word stands for; "zstd", "gzip" and "bzip2" are understood too.
-func ParseCompression(s string) (Compression, error) {
-	if len(s) > 0 && s[0] == '.' {
-		s = s[1:]
-	}
-	switch s {
-	case "", "tar":
-		return Uncompressed, nil
-	case "gz", "gzip":
-		return Gzip, nil
-	case "bz2", "bzip2":
-		return Bzip2, nil
-	case "xz":
-		return XZ, nil
-	case "zst", "zstd":
-		return Zstd, nil
-	case "lz4":
-		return LZ4, nil
-	}
-	return "", fmt.Errorf("%w: %q", ErrCompression, s)
-}
-
 // Extension returns what follows ".tar" in a file name: "" or, say, ".zst".
 func (c Compression) Extension() string {
 	if c == Uncompressed {

@@ -30,17 +30,9 @@ const maxMtree = 256 << 20
 // maxMtreeLine bounds one line of it: two paths of 4,096 bytes, escaped.
 const maxMtreeLine = 64 << 10
 
-// ParseMtree reads a .MTREE, packed (by gzip, as makepkg does it) or not: lines
+// parseMtree reads a .MTREE, packed (by gzip, as makepkg does it) or not: lines
 // of "./path key=value …" with full paths, and "/set" and "/unset" for what
 // following lines leave out. Keys it does not know are passed over.
-func ParseMtree(r io.Reader) ([]MtreeEntry, error) {
-	entries, err := parseMtree(r, defaultEntries)
-	if err != nil {
-		return nil, fmt.Errorf("reading .MTREE: %w", err)
-	}
-	return entries, nil
-}
-
 func parseMtree(r io.Reader, maxEntries int) ([]MtreeEntry, error) {
 	unpacked, err := Decompress(r)
 	if err != nil {

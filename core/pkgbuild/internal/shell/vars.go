@@ -324,6 +324,3 @@ func (sh *Shell) SetArray(name string, values []string) {
 func (sh *Shell) SetUnknown(name, what string) {
 	sh.Set(name, sh.unknownText(what))
 }
-
-// Unset removes a variable.
-func (sh *Shell) Unset(name string) { delete(sh.scopes[0], name) }
