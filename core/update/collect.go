@@ -125,7 +125,7 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 	}
 	if r.request.Local {
 		for _, record := range records {
-			if !record.Held && !taken[record.Package.Base] && r.wanted(record.Package.Base) && record.Package.Origin.Source == source.Local {
+			if !record.Held && !taken[record.Package.Base] && r.wanted(record.Package.Base) && inCache(record.Package.Origin) {
 				add(r.newer(ctx, record, published))
 			}
 		}
@@ -242,6 +242,11 @@ func (r *run) taken(p source.Package, published string) string {
 	return newest
 }
 
+// inCache says whether the PKGBUILD of a base of this origin is to be looked for
+// in cache/: that of one that was added as a package file may have come there
+// later.
+func inCache(o source.Origin) bool { return o.Source != source.AUR && o.GitURL == "" }
+
 // newer lays out a local base when its PKGBUILD, or the upstream of a VCS
 // package, has a newer version than the repository. Nil: it has not.
 func (r *run) newer(ctx context.Context, record store.Record, published map[string]string) *due {
@@ -316,7 +321,7 @@ func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patch
 	if err := source.AddArchitecture(dir, info.Architectures(), r.architecture()); err != nil {
 		return nil, err
 	}
-	d := &due{dir: dir, commit: commit, patches: patches, pkg: source.FromSrcinfo(info, r.architecture(), p.Origin), relation: relationsOf(info, r.architecture())}
+	d := &due{dir: dir, commit: commit, patches: patches, pkg: source.FromSrcinfo(info, r.architecture(), found.Origin), relation: relationsOf(info, r.architecture())}
 	d.pkg.Packager = p.Packager
 	return d, nil
 }

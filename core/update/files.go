@@ -255,7 +255,7 @@ func (r *run) broken(ctx context.Context, records []store.Record, published map[
 	reasons := map[string]string{}
 	for _, record := range records {
 		base := record.Package.Base
-		if owners == nil || err != nil || record.Held || published[base] == "" || !r.wanted(base) || !hasSource(record.Package.Origin) {
+		if owners == nil || err != nil || record.Held || published[base] == "" || !r.wanted(base) || !r.hasSource(record.Package) {
 			continue
 		}
 		var paths map[string][]string

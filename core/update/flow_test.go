@@ -106,13 +106,7 @@ func (f *fixture) flow() *update.Flow {
 // want asks for a base with this PKGBUILD.
 func (f *fixture) want(base, text string) {
 	f.t.Helper()
-	dir := filepath.Join(f.root, "cache", base)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		f.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "PKGBUILD"), []byte(text), 0o644); err != nil {
-		f.t.Fatal(err)
-	}
+	f.keep(base, text)
 	found, err := f.config.Sources.FromOrigin(base, source.Origin{Source: source.Local})
 	if err != nil {
 		f.t.Fatal(err)
@@ -365,6 +359,32 @@ func TestWaitingFilesArePublished(t *testing.T) {
 }
 
 // A base whose names were posted is held back until all of them are there.
+// A base that came as a package file, as from a worker, is built once cache/ has
+// a newer PKGBUILD of it, and again when that is asked for.
+func TestPackageFileIsFollowedInCache(t *testing.T) {
+	f := newFixture(t)
+	f.handIn("one", "one", "1-1", "")
+	f.handIn("other", "other", "1-1", "")
+	if _, _, err := f.run(); err != nil {
+		t.Fatal(err)
+	}
+	f.keep("one", pkgbuildOf("one", "2"))
+	_, events, err := f.run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.expect("newer", events, []string{"published one 2-1"})
+	record, err := f.store.Package(t.Context(), f.config.Repository.ID(), "one")
+	if err != nil || record.Package.Origin.Source != source.Local {
+		t.Errorf("origin: %+v, %v", record.Package.Origin, err)
+	}
+	f.events = nil
+	if _, err := f.flow().Run(t.Context(), update.Request{Rebuild: &update.Rebuild{}, Increment: true}); err != nil {
+		t.Fatal(err)
+	}
+	f.expect("again", f.events, []string{"published one 2-1.1"})
+}
+
 func TestIncompleteBaseWaits(t *testing.T) {
 	f := newFixture(t)
 	split := source.Package{Base: "split", Version: "1-1", Origin: source.Origin{Source: source.Local},

@@ -2,6 +2,7 @@ package update
 
 import (
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"ahriman/core/source"
@@ -23,7 +24,7 @@ func (r *run) rebuilt(records []store.Record, published map[string]string) []sto
 		case len(want.DependsOn) > 0 && !needing[p.Base]:
 		case record.Held:
 			r.left(Omission{Base: p.Base, Version: version, Reason: "held"})
-		case !hasSource(p.Origin):
+		case !r.hasSource(p):
 			r.left(Omission{Base: p.Base, Version: version, Reason: "it was added as a package file: its source is not known"})
 		default:
 			again = append(again, record)
@@ -32,9 +33,9 @@ func (r *run) rebuilt(records []store.Record, published map[string]string) []sto
 	return again
 }
 
-// hasSource says whether the origin names a PKGBUILD.
-func hasSource(o source.Origin) bool {
-	return o.Source == source.AUR || o.Source == source.Local || o.GitURL != ""
+// hasSource says whether it is known where the PKGBUILD of a base is.
+func (r *run) hasSource(p source.Package) bool {
+	return !inCache(p.Origin) || p.Origin.Source == source.Local || source.HasPKGBUILD(filepath.Join(r.CacheDir, p.Base))
 }
 
 // dependents returns the bases that need one of the names.
