@@ -43,6 +43,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' packages'
 		;;
+	package-copy | copy)
+		flags+=' -e --exit-code --remove --json'
+		values+=' '
+		arguments+=' repositories packages*'
+		;;
 	package-hold)
 		flags+=' '
 		values+=' '
@@ -278,7 +283,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

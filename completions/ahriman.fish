@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -107,6 +107,13 @@ complete -c ahriman -n '__ahriman_command_is package-changes' -s e -l exit-code 
 complete -c ahriman -n '__ahriman_command_is package-changes' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-changes-remove' -d 'forget what package-changes shows'
 complete -c ahriman -n '__ahriman_command_is package-changes-remove' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-copy' -d 'publish packages of another repository of this node'
+complete -c ahriman -n __ahriman_no_command -a 'copy' -d 'publish packages of another repository of this node'
+complete -c ahriman -n '__ahriman_command_is package-copy copy' -s e -l exit-code -d 'exit 4 when there is nothing to copy'
+complete -c ahriman -n '__ahriman_command_is package-copy copy' -l remove -d 'remove the packages from the repository they come from, once they are published'
+complete -c ahriman -n '__ahriman_command_is package-copy copy' -l json -d 'print events, one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is package-copy copy' -a '(__ahriman_names repositories)'
+complete -c ahriman -n '__ahriman_command_is package-copy copy' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-hold' -d 'keep packages as they are when their sources get newer'
 complete -c ahriman -n '__ahriman_command_is package-hold' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-pkgbuild' -d 'show the PKGBUILD that a package was built from'

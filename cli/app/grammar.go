@@ -20,6 +20,7 @@ type Grammar struct {
 	PackageArchives       packageArchives       `cmd:"" name:"package-archives" group:"package" help:"list the package files of a package that are kept"`
 	PackageChanges        packageChanges        `cmd:"" name:"package-changes" group:"package" help:"show what the source of a package has become"`
 	PackageChangesRemove  packageChangesRemove  `cmd:"" name:"package-changes-remove" group:"package" help:"forget what package-changes shows"`
+	PackageCopy           packageCopy           `cmd:"" name:"package-copy" aliases:"copy" group:"package" help:"publish packages of another repository of this node"`
 	PackageHold           packageHold           `cmd:"" name:"package-hold" group:"package" help:"keep packages as they are when their sources get newer"`
 	PackagePkgbuild       packagePkgbuild       `cmd:"" name:"package-pkgbuild" group:"package" help:"show the PKGBUILD that a package was built from"`
 	PackagePkgbuildRemove packagePkgbuildRemove `cmd:"" name:"package-pkgbuild-remove" group:"package" help:"forget what package-pkgbuild shows"`

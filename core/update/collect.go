@@ -276,14 +276,7 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 
 // prepare lays out the source of a base, patched, and reads its PKGBUILD.
 func (r *run) prepare(ctx context.Context, p source.Package, patches []source.Patch) (*due, error) {
-	if r.scratch == nil {
-		scratch, err := durable.NewScratch(r.ScratchDir)
-		if err != nil {
-			return nil, err
-		}
-		r.scratch = scratch
-	}
-	dir, err := os.MkdirTemp(r.scratch.Dir, "source-")
+	dir, err := r.scratchDir()
 	if err != nil {
 		return nil, err
 	}
@@ -293,6 +286,18 @@ func (r *run) prepare(ctx context.Context, p source.Package, patches []source.Pa
 		return nil, err
 	}
 	return d, nil
+}
+
+// scratchDir returns a new directory that goes away with the run.
+func (r *run) scratchDir() (string, error) {
+	if r.scratch == nil {
+		scratch, err := durable.NewScratch(r.ScratchDir)
+		if err != nil {
+			return "", err
+		}
+		r.scratch = scratch
+	}
+	return os.MkdirTemp(r.scratch.Dir, "source-")
 }
 
 func (r *run) prepareIn(ctx context.Context, dir string, p source.Package, patches []source.Patch) (*due, error) {
