@@ -38,7 +38,8 @@ const publishedBut = "published, but"
 type job struct {
 	Root, Home, Key string
 	Change          repository.Change
-	Rollback        int // instead of the change
+	Rollback        int      // instead of the change
+	Parcel          []string // files that are handed in, instead of the change
 }
 
 // inFirstThread says that this process is a publisher, and keeps it in the thread
@@ -75,6 +76,9 @@ func publisher(text string) error {
 		return err
 	}
 	r.Sequential()
+	if j.Parcel != nil {
+		return handIn(r, j.Parcel)
+	}
 	var p *repository.Publication
 	if j.Rollback != 0 {
 		p, err = r.Rollback(context.Background(), j.Rollback)

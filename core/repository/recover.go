@@ -88,7 +88,7 @@ func (w *writer) recoverStaging() error {
 		if w.area != nil && dir == w.area.dir {
 			continue
 		}
-		lock, err := lockStaging(dir)
+		lock, err := lockDir(dir)
 		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 			continue // its run is alive, or has just ended
 		}

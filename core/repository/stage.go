@@ -107,29 +107,37 @@ func (r *Repository) parallel(ctx context.Context, n int, f func(ctx context.Con
 	return group.Wait()
 }
 
-// newStaging makes a directory and locks it. Between the two another run may
-// have taken it for a leftover, so it looks again.
 func newStaging(parent string) (*staging, error) {
+	dir, lock, err := makeLocked(func() string { return filepath.Join(parent, rand.Text()[:12]) })
+	if err != nil {
+		return nil, err
+	}
+	return &staging{dir, lock}, nil
+}
+
+// makeLocked makes a directory of some name and locks it. Between the two
+// another run may have taken it for a leftover, so it looks again.
+func makeLocked(name func() string) (dir string, lock *os.File, err error) {
 	for {
-		dir := filepath.Join(parent, rand.Text()[:12])
+		dir := name()
 		if err := os.Mkdir(dir, 0o700); err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		lock, err := lockStaging(dir)
+		lock, err := lockDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, err
+			return "", nil, err
 		}
 		if err == nil {
 			if _, err = os.Lstat(dir); err == nil {
-				return &staging{dir, lock}, nil
+				return dir, lock, nil
 			}
 			lock.Close()
 		}
 	}
 }
 
-// lockStaging fails with EWOULDBLOCK when a living run holds the directory.
-func lockStaging(dir string) (*os.File, error) {
+// lockDir fails with EWOULDBLOCK when a living run holds the directory.
+func lockDir(dir string) (*os.File, error) {
 	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
@@ -289,7 +297,7 @@ func openRegular(path string) (*os.File, error) {
 
 // create makes a new file that everyone may read, whatever the umask.
 func create(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, err
 	}

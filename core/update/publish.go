@@ -133,17 +133,12 @@ func (r *run) waiting(ctx context.Context) ([]*batch, error) {
 // version first. What is no package is left to refuse. A file that another run
 // publishes meanwhile is none.
 func (r *run) readWaiting(refuse func(path string, err error)) (map[string][]*batch, error) {
-	entries, err := os.ReadDir(r.Repository.Waiting())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading what waits: %w", err)
+	files, err := r.Repository.WaitingFiles()
+	if err != nil {
+		return nil, err
 	}
 	byBase := map[string][]*batch{}
-	for _, entry := range entries {
-		name := entry.Name()
-		if strings.HasPrefix(name, ".") || strings.HasSuffix(name, ".sig") || !strings.Contains(name, ".pkg.tar") {
-			continue
-		}
-		path := filepath.Join(r.Repository.Waiting(), name)
+	for _, path := range files {
 		info, err := alpm.ReadInfo(path)
 		var versions []*batch
 		if err == nil {

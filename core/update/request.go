@@ -14,6 +14,8 @@ import (
 	"ahriman/core/repository"
 	"ahriman/core/source"
 	"ahriman/core/store"
+
+	"github.com/google/uuid"
 )
 
 // Order is how a base that someone asks for is to be built.
@@ -147,8 +149,7 @@ func (f *Flow) Describe(ctx context.Context, found *source.Found, dir string) (s
 }
 
 // HandIn copies package files, with the signatures beside them, to where the
-// next update publishes them, and returns their bases. All are read to their
-// ends first: after an error none is there.
+// next update publishes them, all or none, and returns their bases.
 func HandIn(ctx context.Context, r *repository.Repository, files []string) ([]string, error) {
 	var bases []string
 	for _, path := range files {
@@ -161,35 +162,36 @@ func HandIn(ctx context.Context, r *repository.Repository, files []string) ([]st
 		}
 		bases = append(bases, p.Base)
 	}
-	if err := durable.Mkdir(r.Waiting()); err != nil {
+	parcel, err := r.NewParcel(uuid.NewString())
+	if err != nil {
 		return nil, err
 	}
+	defer parcel.Discard()
 	for _, path := range files {
-		target := filepath.Join(r.Waiting(), alpm.SafeFileName(filepath.Base(path)))
-		// The signature first: the file is what makes it count.
-		if err := copyFile(ctx, path+".sig", target+".sig"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		name := alpm.SafeFileName(filepath.Base(path))
+		if err := copyInto(ctx, parcel, name+".sig", path+".sig"); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		if err := copyFile(ctx, path, target); err != nil {
+		if err := copyInto(ctx, parcel, name, path); err != nil {
 			return nil, err
 		}
 	}
-	return bases, nil
+	return bases, parcel.Put(true)
 }
 
-func copyFile(ctx context.Context, from, to string) error {
+func copyInto(ctx context.Context, parcel *repository.Parcel, name, from string) error {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	target, err := durable.Create(to, 0o644)
+	target, err := parcel.Create(name)
 	if err != nil {
 		return err
 	}
-	defer target.Abort()
-	if err := durable.Copy(ctx, target.File, source); err != nil {
+	defer target.Close()
+	if err := durable.Copy(ctx, target, source); err != nil {
 		return fmt.Errorf("copying %s: %w", from, err)
 	}
-	return target.Commit()
+	return nil
 }
