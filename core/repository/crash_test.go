@@ -243,13 +243,12 @@ func (s *scene) calls(calls []string) map[string]int {
 	return counts
 }
 
-// each calls f with each call in turn; a short run takes some of them.
-func (s *scene) each(calls []string, f func(call string, n int)) {
+// each calls f with each call in turn; a short run takes every stride-th.
+func (s *scene) each(calls []string, stride int, f func(call string, n int)) {
 	s.t.Helper()
 	counts := s.copy().calls(calls)
-	stride := 1
-	if os.Getenv(fullVariable) == "" {
-		stride = 31
+	if os.Getenv(fullVariable) != "" {
+		stride = 1
 	}
 	for _, call := range calls {
 		for n := 1; n <= counts[call]; n += stride {
@@ -275,7 +274,7 @@ func TestKilledAtEachCall(t *testing.T) {
 			original := make(t)
 			before := audit(t, original.repository())
 			states := map[string]int{}
-			original.each(calls, func(call string, n int) {
+			original.each(calls, 31, func(call string, n int) {
 				s := original.copy()
 				// Go's runtime wakes threads by writes of its own, now and then.
 				if s.strace(call, n, "signal=KILL") == nil && call != "write" {
@@ -301,7 +300,7 @@ func TestFullDisk(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			original := make(t)
 			outcomes := map[string]int{}
-			original.each(calls, func(call string, n int) {
+			original.each(calls, 31, func(call string, n int) {
 				s := original.copy()
 				before := tree(t, s.job.Root)
 				err := s.strace(call, n, "error=ENOSPC")

@@ -121,27 +121,13 @@ func (s *scene) auditParcel(before, after []string) bool {
 	return whole
 }
 
-// eachOf calls f with each of the calls in turn.
-func (s *scene) eachOf(calls []string, f func(call string, n int)) {
-	s.t.Helper()
-	counts := s.copy().calls(calls)
-	for _, call := range calls {
-		for n := 1; n <= counts[call]; n++ {
-			f(call, n)
-			if s.t.Failed() {
-				s.t.Fatalf("after %s number %d of %d", call, n, counts[call])
-			}
-		}
-	}
-}
-
 // TestParcelKilledAtEachCall kills a hand-in at each call that changes the file
 // system.
 func TestParcelKilledAtEachCall(t *testing.T) {
 	original, before, after := parcelScene(t)
 	outcomes := map[bool]int{}
 	calls := []string{"mkdirat", "openat", "write", "copy_file_range", "fsync", "renameat", "unlinkat", "fchmod", "flock"}
-	original.eachOf(calls, func(call string, n int) {
+	original.each(calls, 1, func(call string, n int) {
 		s := original.copy()
 		if s.strace(call, n, "signal=KILL") == nil && call != "write" { // see TestKilledAtEachCall
 			t.Errorf("%s number %d was not made", call, n)
@@ -163,7 +149,7 @@ func TestParcelKilledAtEachCall(t *testing.T) {
 // leaves nothing of the parcel, and without one all of it waits.
 func TestParcelOnAFullDisk(t *testing.T) {
 	original, before, after := parcelScene(t)
-	original.eachOf([]string{"mkdirat", "write", "copy_file_range", "fsync", "renameat"}, func(call string, n int) {
+	original.each([]string{"mkdirat", "write", "copy_file_range", "fsync", "renameat"}, 1, func(call string, n int) {
 		s := original.copy()
 		err := s.strace(call, n, "error=ENOSPC")
 		switch {

@@ -168,30 +168,30 @@ func HandIn(ctx context.Context, r *repository.Repository, files []string) ([]st
 	}
 	defer parcel.Discard()
 	for _, path := range files {
-		name := alpm.SafeFileName(filepath.Base(path))
-		if err := copyInto(ctx, parcel, name+".sig", path+".sig"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		target := filepath.Join(parcel.Dir, alpm.SafeFileName(filepath.Base(path)))
+		if err := copyFile(ctx, path+".sig", target+".sig"); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return nil, err
 		}
-		if err := copyInto(ctx, parcel, name, path); err != nil {
+		if err := copyFile(ctx, path, target); err != nil {
 			return nil, err
 		}
 	}
 	return bases, parcel.Put(true)
 }
 
-func copyInto(ctx context.Context, parcel *repository.Parcel, name, from string) error {
+func copyFile(ctx context.Context, from, to string) error {
 	source, err := os.Open(from)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	target, err := parcel.Create(name)
+	target, err := durable.Create(to, 0o644)
 	if err != nil {
 		return err
 	}
-	defer target.Close()
-	if err := durable.Copy(ctx, target, source); err != nil {
+	defer target.Abort()
+	if err := durable.Copy(ctx, target.File, source); err != nil {
 		return fmt.Errorf("copying %s: %w", from, err)
 	}
-	return nil
+	return target.Commit()
 }
