@@ -24,6 +24,8 @@ type web struct {
 func (web) Help() string {
 	return `Serves all repositories, or those that -r and -a choose, until it gets a signal; requests that run are then given ten seconds. It listens on web.host and web.port, and on web.unix_socket, whose clients are trusted. Repositories are served to pacman below /repo/NAME/ARCHITECTURE. Masters that may (access full or builder) have packages built here, worker.slots at once.
 
+By default browsers let the pages of any site read here what anyone may read, and act with a password or token that they have; they never act by the log-in of who looks at them, nor where none is needed. web.cors_allow_origins names the sites whose pages may ask; where log-in is off, those may change things too. web.cors_allow_methods, cors_allow_headers and cors_expose_headers narrow it further.
+
 Examples: what the configuration says; for a moment, to look at; and pacman's side of it.
 
     ahriman web

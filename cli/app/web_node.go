@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"path/filepath"
 
 	"ahriman/core/alpm"
@@ -73,7 +74,10 @@ func (n *webNode) config() (httpserver.Config, error) {
 		},
 		Uploads: s.Web.EnableArchiveUpload, MaxFile: s.Web.MaxBodySize, ServiceOnly: s.Web.ServiceOnly,
 		WorkerLive: s.Worker.TimeToLive, EventBuffer: s.Web.MaxQueueSize, Intervals: s.Web.AutorefreshInterval,
-		IndexURL: s.Web.IndexURL, Origins: s.Web.CORSAllowOrigins,
+		IndexURL: s.Web.IndexURL, Origin: webOrigin(s.Web.Address),
+		CORS: httpserver.CORS{
+			Origins: s.Web.CORSAllowOrigins, Methods: s.Web.CORSAllowMethods, Headers: s.Web.CORSAllowHeaders, Expose: s.Web.CORSExposeHeaders,
+		},
 		Settings: n.settings, Reload: n.reload, Refresh: n.refresh, Search: webSearch(s), Key: webKey,
 	}
 	for _, s := range all {
@@ -85,6 +89,16 @@ func (n *webNode) config() (httpserver.Config, error) {
 	}
 	n.jobs.serve(all)
 	return made, nil
+}
+
+// webOrigin is the site of web.address, which may be another than the name that
+// a proxy in front of this node asks for.
+func webOrigin(address string) string {
+	own, err := url.Parse(address)
+	if err != nil || own.Host == "" {
+		return ""
+	}
+	return own.Scheme + "://" + own.Host
 }
 
 func webRepository(globals *Globals, s *config.Settings) (httpserver.Repository, error) {

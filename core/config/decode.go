@@ -211,6 +211,8 @@ func (v *view) check(f field, text string) (string, error) {
 		return v.file.absolute(text), nil
 	case "url":
 		err = checkURL(text, f.schemes)
+	case "origin":
+		err = checkOrigin(text)
 	case "regexp":
 		if _, bad := regexp.Compile(text); bad != nil {
 			err = errors.New(strings.TrimPrefix(bad.Error(), "error parsing regexp: "))
@@ -281,4 +283,13 @@ func checkURL(text string, schemes []string) error {
 		return errors.New("a URL without a host")
 	}
 	return nil
+}
+
+// checkOrigin takes what browsers call the site of a page, or * for all.
+func checkOrigin(text string) error {
+	u, err := url.Parse(text)
+	if text == "*" || err == nil && u.Host != "" && text == u.Scheme+"://"+u.Host {
+		return nil
+	}
+	return errors.New("neither * nor a site, as in https://example.org")
 }

@@ -173,10 +173,10 @@ type Web struct {
 	AutorefreshInterval []int         `ini:"autorefresh_intervals" default:"5 1 10 30 60" min:"0"` // seconds offered by the page; the first is the default
 	Templates           []string      `ini:"templates" as:"path" effect:"none"`                    // directories
 	StaticPath          string        `ini:"static_path" as:"path" effect:"none"`                  // directory
-	CORSAllowHeaders    []string      `ini:"cors_allow_headers" effect:"none"`
-	CORSAllowMethods    []string      `ini:"cors_allow_methods" effect:"none"`
-	CORSAllowOrigins    []string      `ini:"cors_allow_origins" effect:"none"`
-	CORSExposeHeaders   []string      `ini:"cors_expose_headers" effect:"none"`
+	CORSAllowOrigins    []string      `ini:"cors_allow_origins" default:"*" as:"origin"`           // sites whose pages may ask; where log-in is off, those named, and not by *, may change things too
+	CORSAllowMethods    []string      `ini:"cors_allow_methods" default:"*"`                       // that those pages may use
+	CORSAllowHeaders    []string      `ini:"cors_allow_headers" default:"*"`                       // that those pages may send
+	CORSExposeHeaders   []string      `ini:"cors_expose_headers" default:"*"`                      // of answers that those pages may read
 	Debug               bool          `ini:"debug" default:"no" effect:"none"`
 	DebugCheckHost      bool          `ini:"debug_check_host" default:"no" effect:"none"`
 	DebugAllowedHosts   []string      `ini:"debug_allowed_hosts" effect:"none"`

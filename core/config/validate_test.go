@@ -41,9 +41,11 @@ func TestValidate(t *testing.T) {
 		{"part without effect", "[status:x86_64]\nusername = u", []string{
 			"ahriman.ini:1: warning: [status:x86_64]: has no effect: only alpm, build, sign, web have sections for one repository or architecture; write [status]"}},
 		{"type", "[web:i686]\nport = x", []string{`ahriman.ini:2: error: [web:i686] port: "x": not a whole number`}},
-		{"no effect", "[web]\ncors_allow_origins = *\nusername = me", []string{
-			"ahriman.ini:2: warning: [web] cors_allow_origins: has no effect yet",
+		{"no effect", "[web]\ntemplates = .\nusername = me", []string{
+			"ahriman.ini:2: warning: [web] templates: has no effect yet",
 			"ahriman.ini:3: warning: [web] username: has no effect: nowadays it stands in [status]"}},
+		{"origins", "[web]\ncors_allow_origins = * https://a.example:8443\n[web:i686]\ncors_allow_origins = https://a.example/", []string{
+			`ahriman.ini:4: error: [web:i686] cors_allow_origins: "https://a.example/": neither * nor a site, as in https://example.org`}},
 		{"oauth", "[auth]\ntarget = oauth", []string{`ahriman.ini:2: error: [auth] target: "oauth": not supported yet; supported: disabled, configuration`}},
 		{"plugin", "[build]\ntriggers = /usr/lib/x.py.Trigger", []string{
 			"ahriman.ini:2: error: [build] triggers: /usr/lib/x.py.Trigger is a plugin in Python, which only the Python ahriman can load; " +

@@ -37,7 +37,7 @@ func (who identity) about(base string) error {
 // who may not, or not for the base in the path. What anyone may read they may
 // read of any base.
 func (s *Server) authorize(c *call, need api.Scope) error {
-	if s.config.Auth.Enabled && s.strangers().Allows(need) {
+	if s.config.Auth.Enabled && !c.foreign && s.strangers().Allows(need) {
 		c.who = identity{access: s.strangers(), stranger: true}
 		return nil
 	}
@@ -45,6 +45,8 @@ func (s *Server) authorize(c *call, need api.Scope) error {
 	switch {
 	case err != nil:
 		return err
+	case c.foreign && who.stranger:
+		return api.Errorf(api.ErrForbidden, "Pages of other sites need credentials of their own for this; ours are those of web.address")
 	case who.access.Allows(need):
 		c.who = who
 		if base := c.base(); base != "" && need != api.ScopeRead {
@@ -66,12 +68,18 @@ func (s *Server) strangers() api.Access {
 }
 
 // identify finds out who asks: by the unix socket, the cookie, a token, or Basic
-// credentials. What is wrong with those makes a stranger, as does none.
+// credentials. What is wrong with those makes a stranger, as does none. The page
+// of another site is known by credentials alone: that log-in is off here, and
+// the cookie, are the browser's and not its own.
 func (s *Server) identify(c *call) (identity, error) {
-	if !s.config.Auth.Enabled || c.Context().Value(trusted{}) != nil {
+	ways := []func(*call) (store.User, error){s.byCookie, s.byToken, s.byPassword}
+	switch {
+	case c.foreign:
+		ways = ways[1:]
+	case !s.config.Auth.Enabled, c.Context().Value(trusted{}) != nil:
 		return identity{access: api.AccessFull}, nil
 	}
-	for _, with := range []func(*call) (store.User, error){s.byCookie, s.byToken, s.byPassword} {
+	for _, with := range ways {
 		user, err := with(c)
 		if err == nil {
 			return known(user), nil

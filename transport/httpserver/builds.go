@@ -164,15 +164,9 @@ func (b *Builds) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.mux.Serve
 func (b *Builds) handler(r route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		c := &call{Request: request, w: w, query: request.URL.Query()}
-		method := c.Method
-		if method == http.MethodHead {
-			method = http.MethodGet
-		}
-		err := api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
-		if do, ok := r[method]; ok {
+		do, err := r.choose(c)
+		if err == nil {
 			err = do.run(c)
-		} else {
-			w.Header().Set("Allow", r.allow())
 		}
 		if err != nil && !errors.Is(err, errAborted) {
 			c.refuse(err, b.config.Log)
@@ -192,8 +186,8 @@ func (b *Builds) routes() map[string]route {
 		api.PathBuildLog:  {"GET": serve(api.ScopeBuild, b.getBuildLog)},
 		api.PathBuildFile: {"GET": serve(api.ScopeBuild, b.getBuildFile)},
 		api.PathObject: {
-			"GET": serve(api.ScopeBuild, b.headObject),
-			"PUT": serveJSON(api.ScopeBuild, b.putObject),
+			"HEAD": serve(api.ScopeBuild, b.headObject), // the bytes are nobody's to read
+			"PUT":  serveJSON(api.ScopeBuild, b.putObject),
 		},
 	}
 }

@@ -171,16 +171,11 @@ func (b *Builds) getBuildFile(c *call) error {
 	return nil
 }
 
-// headObject says how much of an object is there. It is for HEAD: the bytes are
-// nobody's to read.
+// headObject says how much of an object is there.
 func (b *Builds) headObject(c *call) error {
 	digest := c.PathValue("sha256")
 	if !api.SoundDigest(digest) {
 		return api.Errorf(api.ErrBadRequest, "%q is no SHA-256 in lower-case hex", digest)
-	}
-	if c.Method != http.MethodHead {
-		c.w.Header().Set("Allow", "HEAD, PUT")
-		return api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
 	}
 	if b.objects == nil {
 		return api.Errorf(api.ErrUnavailable, "nothing is built here: %s", b.config.Reason)

@@ -89,7 +89,7 @@ func texts() map[string]text {
 		"DELETE " + api.PathBuild:  {"end a build and forget it", "keep"},
 		"GET " + api.PathBuildLog:  {"its log", "offset wait"},
 		"GET " + api.PathBuildFile: {"one of its package files", ""},
-		"GET " + api.PathObject:    {"how much of an object is here", ""},
+		"HEAD " + api.PathObject:   {"how much of an object is here", ""},
 		"PUT " + api.PathObject:    {"send an object, or the rest of it", "size offset"},
 	}
 }

@@ -9,6 +9,15 @@ import (
 // Described returns the methods and paths that the description of the API knows.
 func Described() []string { return slices.Sorted(maps.Keys(texts())) }
 
+// Routes are the methods of each path that a server has.
+func Routes(s *Server) map[string][]string {
+	all := map[string][]string{}
+	for path, r := range s.routes {
+		all[path] = slices.Sorted(maps.Keys(r))
+	}
+	return all
+}
+
 // SetPatience shortens how long a server waits for a body that stops.
 func SetPatience(d time.Duration) func(*Server) { return func(s *Server) { s.silence = d } }
 

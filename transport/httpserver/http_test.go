@@ -204,30 +204,3 @@ func TestLogsAndEvents(t *testing.T) {
 	n.sameJSON(n.do("GET", api.PathEvents+"?object_id=p&event=e", nil, worker()...).body, `[{"event":"e","object_id":"p","created":6}]`)
 	n.want(n.do("GET", api.PathEvents+"?from_date=x", nil, worker()...), 400)
 }
-
-// TestOtherSites: the pages of other sites may read what anyone may, no more.
-func TestOtherSites(t *testing.T) {
-	n := start(t, func(c *httpserver.Config) {
-		c.Auth = httpserver.Auth{}
-		c.Origins = []string{"*", "https://friend.example"}
-	})
-	post := func(headers ...string) int {
-		return n.do("POST", api.PathStatus, strings.NewReader(`{"status":"success"}`), headers...).status
-	}
-	for _, test := range []struct {
-		headers []string
-		want    int
-	}{
-		{nil, 204},
-		{[]string{"Origin", "https://evil.example"}, 403},
-		{[]string{"Sec-Fetch-Site", "cross-site"}, 403},
-		{[]string{"Sec-Fetch-Site", "same-origin"}, 204},
-		{[]string{"Origin", n.server.URL}, 204},
-		{[]string{"Origin", "https://friend.example"}, 204},
-	} {
-		if got := post(test.headers...); got != test.want {
-			t.Errorf("%v: %d, want %d", test.headers, got, test.want)
-		}
-	}
-	n.want(n.do("GET", api.PathPackages, nil, "Origin", "https://evil.example"), 200)
-}

@@ -29,7 +29,7 @@ type answerKind struct {
 // that a client cannot make counters.
 func (c *counters) add(method string, status int) {
 	switch method {
-	case "GET", "HEAD", "POST", "DELETE", "OPTIONS":
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS":
 	default:
 		method = "other"
 	}
@@ -47,9 +47,7 @@ func (s *Server) metrics(c *call) error {
 			return err
 		}
 	}
-	c.w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	_, err := c.w.Write(b.Bytes())
-	return aborted(err)
+	return c.answer(document{body: b.Bytes(), kind: "text/plain; version=0.0.4; charset=utf-8", etag: etagOf(b.Bytes())})
 }
 
 func (c *counters) write(w io.Writer) {

@@ -35,7 +35,7 @@ func (s *Server) getPackages(c *call) (document, error) {
 		return n.all(), nil
 	}
 	body, err := json.Marshal(api.Page(n.entries, paging))
-	return document{body, etagOf(body)}, err
+	return document{body: body, etag: etagOf(body)}, err
 }
 
 func (s *Server) refresh(c *call, id alpm.RepositoryID, _ nothing) (nothing, error) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	_ "embed"
 	"html/template"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -96,13 +95,9 @@ func (s *Server) show(c *call, name string, data any) error {
 		return err
 	}
 	header := c.w.Header()
-	header.Set("Content-Type", "text/html; charset=utf-8")
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(b.Len()))
-	c.w.WriteHeader(http.StatusOK)
-	_, err := c.w.Write(b.Bytes())
-	return aborted(err)
+	return c.answer(document{body: b.Bytes(), kind: "text/html; charset=utf-8", etag: etagOf(b.Bytes())})
 }
 
 func (s *Server) pageRepository(c *call, r Repository) (pageRepository, error) {

@@ -32,6 +32,9 @@ type call struct {
 	query url.Values
 	// silence is how long the body may stand still; 0: uploadSilence.
 	silence time.Duration
+	// foreign is a request that the page of another site makes a browser send,
+	// and that changes something.
+	foreign bool
 	who     identity // set once authorize let the request pass
 }
 
@@ -45,6 +48,25 @@ type endpoint struct {
 
 // route is a path: what its methods do.
 type route map[string]endpoint
+
+// endpoint is what a method does. HEAD is GET, whose body net/http drops.
+func (r route) endpoint(method string) (endpoint, bool) {
+	do, ok := r[method]
+	if !ok && method == http.MethodHead {
+		do, ok = r[http.MethodGet]
+	}
+	return do, ok
+}
+
+// choose is endpoint, and refuses a request whose method does nothing here.
+func (r route) choose(c *call) (endpoint, error) {
+	do, ok := r.endpoint(c.Method)
+	if !ok {
+		c.w.Header().Set("Allow", r.allow())
+		return do, api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
+	}
+	return do, nil
+}
 
 // allow lists the methods of a route, for Allow.
 func (r route) allow() string {
@@ -101,10 +123,12 @@ func serveDocument[Out any](scope api.Scope, f func(*call) (document, error)) en
 	}}
 }
 
-// document is JSON and its Etag.
+// document is what an answer holds, and its Etag.
 type document struct {
-	body []byte
-	etag string
+	body   []byte
+	etag   string
+	kind   string // for Content-Type; empty: JSON
+	status int    // 0: 200
 }
 
 func etagOf(body []byte) string {
@@ -143,12 +167,12 @@ func (c *call) answer(d document) error {
 			return nil
 		}
 	}
-	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Content-Type", cmp.Or(d.kind, "application/json; charset=utf-8"))
 	header.Set("Content-Length", strconv.Itoa(len(d.body)))
 	deadline := http.NewResponseController(c.w)
 	deadline.SetWriteDeadline(time.Now().Add(bodyTimeout))
 	defer deadline.SetWriteDeadline(time.Time{})
-	c.w.WriteHeader(http.StatusOK)
+	c.w.WriteHeader(cmp.Or(d.status, http.StatusOK))
 	_, err := c.w.Write(d.body)
 	return aborted(err)
 }
@@ -193,7 +217,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = uuid.NewString()
 	}
 	w.Header().Set(api.HeaderRequestID, id)
-	s.mux.ServeHTTP(counted, r)
+	if r.RequestURI == "*" { // which the mux refuses in words of its own
+		s.handler(s.unknown).ServeHTTP(counted, r)
+	} else {
+		s.mux.ServeHTTP(counted, r)
+	}
 	s.requests.add(r.Method, counted.status)
 }
 
@@ -201,6 +229,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) handler(do func(*call) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c := &call{Request: r, w: w, query: r.URL.Query(), silence: s.silence}
+		s.config.CORS.share(c)
 		if err := do(c); err != nil && !errors.Is(err, errAborted) {
 			c.refuse(err, s.config.Log)
 		}
@@ -249,26 +278,13 @@ func (s *Server) dispatch(c *call, found route) error {
 		return api.Errorf(api.ErrHeaders, "%d headers are too many", headers)
 	}
 	if c.Method == http.MethodOptions {
-		return preflight(c, found)
+		return s.config.CORS.preflight(c, found)
 	}
-	if origin := c.Header.Get("Origin"); origin != "" {
-		c.w.Header().Set("Access-Control-Allow-Origin", origin)
-		c.w.Header().Add("Vary", "Origin")
+	do, err := found.choose(c)
+	if err != nil {
+		return err
 	}
-	method := c.Method
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	do, ok := found[method]
-	if !ok {
-		c.w.Header().Set("Allow", found.allow())
-		return api.Errorf(api.ErrMethodNotAllowed, "Method %s is not allowed here", c.Method)
-	}
-	// A browser sends what another site's page tells it to, and where log-in is
-	// off there is nothing else in the way.
-	if c.Header.Get("Authorization") == "" && s.crossing.Check(c.Request) != nil {
-		return api.Errorf(api.ErrForbidden, "Requests of other sites' pages are not allowed")
-	}
+	c.foreign = s.crossing.Check(c.Request) != nil
 	if err := s.authorize(c, do.scope); err != nil {
 		return err
 	}
@@ -291,27 +307,6 @@ func (s *Server) unknown(c *call) error {
 		return cmp.Or(err, api.Errorf(api.ErrUnauthorized, "Unauthorized"))
 	}
 	return api.Errorf(api.ErrNotFound, "Not Found")
-}
-
-// preflight answers a browser that asks what another site's page may do. It may
-// send what anyone can: cookies do not come along.
-func preflight(c *call, found route) error {
-	method := c.Header.Get("Access-Control-Request-Method")
-	_, ok := found[method]
-	origin := c.Header.Get("Origin")
-	if origin == "" || !ok {
-		return api.Errorf(api.ErrForbidden, "Forbidden")
-	}
-	header := c.w.Header()
-	header.Set("Access-Control-Allow-Origin", origin)
-	header.Set("Access-Control-Allow-Methods", method)
-	if wanted := c.Header.Get("Access-Control-Request-Headers"); wanted != "" {
-		header.Set("Access-Control-Allow-Headers", wanted)
-	}
-	header.Add("Vary", "Origin")
-	header.Set("Content-Length", "0")
-	c.w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // refuse answers with an error; log takes what the client is not told.

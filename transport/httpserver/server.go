@@ -132,9 +132,11 @@ type Config struct {
 	// Key returns a public key, armored, from a keyserver, for GET of PathPGP;
 	// nil: it does not exist.
 	Key func(ctx context.Context, key, server string) (string, error)
-	// Origins are other sites whose pages may send more than reading requests
-	// (web.cors_allow_origins), as "https://example.org".
-	Origins []string
+	// Origin is how browsers know our own pages (web.address), as
+	// "https://example.org"; empty: by the name that they ask for.
+	Origin string
+	// CORS is what browsers let pages of other sites do.
+	CORS CORS
 	// Log takes what a client is not told; nil: nobody does.
 	Log *slog.Logger
 }
@@ -170,7 +172,6 @@ func New(config Config) (*Server, error) {
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(), routes: map[string]route{},
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
 		sessions: newSessions(), uploads: newUploadSets(), requests: &counters{all: map[answerKind]int64{}},
-		crossing: http.NewCrossOriginProtection(),
 	}
 	s.passwords = newPasswords()
 	if len(s.key) == 0 {
@@ -182,13 +183,9 @@ func New(config Config) (*Server, error) {
 	for _, r := range config.Repositories {
 		s.lists[r.ID] = newList()
 	}
-	for _, origin := range config.Origins {
-		if origin == "*" { // what the Python node calls its default
-			continue
-		}
-		if err := s.crossing.AddTrustedOrigin(origin); err != nil {
-			return nil, fmt.Errorf("web.cors_allow_origins: %w", err)
-		}
+	var err error
+	if s.crossing, err = config.crossing(); err != nil {
+		return nil, err
 	}
 	pages, err := parsePages()
 	if err != nil {

@@ -196,5 +196,5 @@ func (n *snapshot) encode(etag string) document {
 		b.Write(text)
 	}
 	b.WriteByte(']')
-	return document{b.Bytes(), etag}
+	return document{body: b.Bytes(), etag: etag}
 }
