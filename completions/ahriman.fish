@@ -245,7 +245,7 @@ complete -c ahriman -n __ahriman_no_command -a 'build' -d 'build packages in the
 complete -c ahriman -n '__ahriman_command_is build' -s o -l output -x -a '(__fish_complete_directories)' -d 'directory for the package files (default .)'
 complete -c ahriman -n '__ahriman_command_is build' -s k -l keep-going -d 'after a failure, go on with what does not need the failed package'
 complete -c ahriman -n '__ahriman_command_is build' -l dry-run -d 'print what would be built, in order, and build nothing'
-complete -c ahriman -n '__ahriman_command_is build' -l worker -x -d 'build on this worker, https://… or ssh://[user@]host[:port][?slots=N], and fetch the packages; may be given more than once'
+complete -c ahriman -n '__ahriman_command_is build' -l worker -x -d 'build on this worker, https://… or ssh://[user@]host[:port], and fetch the packages; ?slots=N&speed=N may follow; may be given more than once'
 complete -c ahriman -n '__ahriman_command_is build' -s v -l verbose -d 'show what the builds print, also when standard error is no terminal'
 complete -c ahriman -n '__ahriman_command_is build' -l json -d 'print one object a base: base, version, files, seconds, status, log'
 complete -c ahriman -n '__ahriman_command_is build' -a '(__fish_complete_directories) (__ahriman_names packages)'

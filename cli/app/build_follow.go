@@ -2,206 +2,260 @@ package app
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
+	"ahriman/cli/ui"
 	"ahriman/core/build"
-	"ahriman/core/config"
-	"ahriman/core/tree"
-	"ahriman/transport/httpclient"
-	"ahriman/transport/sshdial"
+	"ahriman/core/schedule"
+	"ahriman/core/update"
 )
 
-// seat is where one base at a time is built.
-type seat struct {
-	runner build.Runner
-	worker string // its address; empty: this machine
-}
+// reachTime is how long a worker may take to say what it can: this program may
+// have to be sent there first.
+const reachTime = 5 * time.Minute
 
-// pool are the seats of a run, and shows what is printed there.
-type pool struct {
-	env     *Env
-	output  string // logs of failed builds are kept there
-	shown   bool   // builds' output goes to standard error
-	idle    []*seat
-	closers []io.Closer
-}
-
-// openLocal adds a seat on this machine.
-func (p *pool) openLocal(local *build.Local) {
-	p.idle = append(p.idle, &seat{runner: local})
-}
-
-// openWorkers adds the seats of workers elsewhere, that have to be there. Their
-// package files come below scratch.
-func (p *pool) openWorkers(ctx context.Context, addresses []string, scratch string, s *config.Settings) error {
-	seats := make([][]*seat, len(addresses))
-	errs := make([]error, len(addresses))
-	var asking sync.WaitGroup
-	for i, address := range addresses {
-		runner, slots, err := workerRunner(p.env, address, scratch, s)
-		if err != nil {
-			return err
-		}
-		p.closers = append(p.closers, runner)
-		asking.Go(func() {
-			can, err := runner.Capabilities(ctx)
-			switch {
-			case err != nil:
-				errs[i] = err
-			case can.Slots == 0:
-				errs[i] = fmt.Errorf("worker %s does not build: %s", runner.Name(), can.Reason)
-			}
-			for n := 0; err == nil && n < min(can.Slots, max(slots, 1)); n++ {
-				seats[i] = append(seats[i], &seat{runner: runner, worker: runner.Name()})
-			}
-		})
-	}
-	asking.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]
-	}
-	// One of each in turn, so that all have something to do.
-	for n := 0; len(p.idle) < len(slices.Concat(seats...)); n++ {
-		for _, of := range seats {
-			if n < len(of) {
-				p.idle = append(p.idle, of[n])
-			}
+// openWorkers opens those that build, who have to be there.
+func (r *buildRun) openWorkers(ctx context.Context) error {
+	list := fleetList{byAddress: map[string]*member{}}
+	for _, address := range r.command.Worker {
+		if err := list.configured(address); err != nil {
+			return Usagef("--worker: %s", err)
 		}
 	}
-	p.shown = p.shown && len(p.idle) == 1
+	if len(r.command.Worker) == 0 {
+		list.add(localWorker, fromDefault)
+	}
+	r.connections = &connections{env: r.env, settings: r.settings, scratch: r.work, local: r.local, open: map[string]*connection{}}
+	connected, err := r.connections.reach(ctx, list.sorted(), reachTime)
+	if err != nil {
+		return err
+	}
+	for _, one := range connected {
+		worker, builds := one.worker()
+		switch {
+		case one.problem != nil:
+			return one.problem
+		case one.kind == kindPython:
+			return fmt.Errorf("worker %s does not build for others: it is a Python node, which hands in what it builds at its master", worker.Name)
+		case !builds:
+			return fmt.Errorf("worker %s does not build: %s", worker.Name, cmp.Or(one.can.Reason, "worker.slots is 0 there"))
+		}
+		r.workers = append(r.workers, worker)
+	}
 	return nil
 }
 
-// remoteRunner is a worker elsewhere.
-type remoteRunner interface {
-	build.Runner
-	capable
-	io.Closer
-	Name() string
-}
+// errEnough ends a run after the first failure, which the outcome has.
+var errEnough = errors.New("a build failed")
 
-// workerRunner makes the runner of an address as --worker has it, and says how
-// many builds at once the address asks for.
-func workerRunner(env *Env, address, scratch string, s *config.Settings) (remoteRunner, int, error) {
-	m, err := parseWorker(address)
+// build has the workers build all sources.
+func (r *buildRun) build(ctx context.Context) error {
+	tasks, err := r.tasks(ctx)
 	if err != nil {
-		return nil, 0, Usagef("--worker: %s", err)
+		return err
 	}
-	switch scheme, _, _ := strings.Cut(m.Address, "://"); scheme {
-	case "ssh":
-		if _, err := sshdial.ParseTarget(address); err != nil {
-			return nil, 0, Usagef("--worker: %s", err)
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	config := r.schedule()
+	config.Observe = func(e schedule.Event) {
+		if err := r.observe(e); err != nil {
+			stop(err)
 		}
-		r, err := sshRunner(env, address, m.Name, scratch)
-		return r, m.Slots, err
-	case "local":
-		return nil, 0, Usagef("--worker: this machine builds when no --worker is given")
 	}
-	c, err := workerConfig(m, s)
+	plan, err := schedule.Plan(ctx, tasks, config)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
-	r, err := httpclient.NewRunner(httpclient.RunnerConfig{Config: c, Name: m.Name, Scratch: scratch})
-	return r, m.Slots, err
-}
-
-// close ends the connections.
-func (p *pool) close() error {
-	var errs []error
-	for _, closer := range p.closers {
-		errs = append(errs, closer.Close())
+	for _, step := range plan.Steps {
+		if step.Worker == "" { // nor will one come: there are those that were named
+			return errors.New(plan.Explain(step.Task.Base()))
+		}
 	}
-	return errors.Join(errs...)
-}
-
-func (p *pool) free() bool { return len(p.idle) > 0 }
-
-// take takes a seat that is free.
-func (p *pool) take() *seat {
-	taken := p.idle[0]
-	p.idle = p.idle[1:]
-	return taken
-}
-
-// leave gives the seat of a base back, and reports whether the base has to be
-// built elsewhere because its worker is gone.
-func (p *pool) leave(one built) (lost bool) {
-	if !errors.Is(one.err, build.ErrLost) || one.seat.worker == "" {
-		p.idle = append(p.idle, one.seat)
-		return false
+	scheduler, err := schedule.New(tasks, config)
+	if err != nil {
+		return err
 	}
-	p.idle = slices.DeleteFunc(p.idle, func(s *seat) bool { return s.worker == one.seat.worker })
-	return true
-}
-
-// exhausted is the error of bases that are left when no seat is.
-func (p *pool) exhausted(left []tree.Package) error {
-	if len(left) == 0 {
+	err = scheduler.Run(running)
+	switch cause := context.Cause(running); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(cause, errEnough):
 		return nil
+	case cause != nil:
+		return cause
 	}
-	return fmt.Errorf("no worker is left for %s", baseNames(left))
+	return err
 }
 
-// cancelTime bounds how long ending a build elsewhere may take.
-const cancelTime = 2 * time.Minute
+// schedule is how the workers are driven.
+func (r *buildRun) schedule() schedule.Config {
+	c := schedule.Config{
+		Workers: func(context.Context) ([]schedule.Worker, error) { return r.workers, nil },
+		Prepare: r.job, Finish: r.finish, Retries: 1,
+	}
+	if r.shown {
+		c.Log = r.log
+	}
+	if s := r.settings; s != nil {
+		c.Retries, c.Lease, c.Patience = s.Build.Retries, s.Build.Lease, s.Build.Patience
+	}
+	return c
+}
 
-// build builds a base on its seat. An interrupt cancels it.
-func (p *pool) build(ctx context.Context, one built) built {
-	if one.seat.worker != "" { // which others know, too
-		one.job.ID += "-" + uuid.NewString()
+// tasks describes the sources to the scheduler.
+func (r *buildRun) tasks(ctx context.Context) ([]schedule.Task, error) {
+	var seconds map[string]float64
+	if r.store != nil {
+		var err error
+		if seconds, err = r.store.BuildSeconds(ctx, r.settings.ID); err != nil {
+			return nil, err
+		}
 	}
-	runner := one.seat.runner
-	log := io.Discard
-	if p.shown {
-		log = p.env.Stderr
+	tasks := make([]schedule.Task, 0, len(r.sources))
+	for base, source := range r.sources {
+		task := schedule.Task{Package: source.leaf, Architecture: r.architecture}
+		task.Package.Seconds = seconds[base]
+		tasks = append(tasks, task)
 	}
-	var result *build.Result
-	if one.err = runner.Start(ctx, one.job); one.err == nil {
-		result, one.err = runner.Attach(ctx, one.job.ID, log)
+	return tasks, nil
+}
+
+// job makes the job of an attempt: what it needs comes from this run, else from
+// the repository, else from the master's.
+func (r *buildRun) job(ctx context.Context, a schedule.Attempt) (build.Job, error) {
+	base := a.Task.Base()
+	source := r.sources[base]
+	job := build.Job{ID: base + "-" + uuid.NewString(), Base: base, Architecture: r.architecture, Source: source.dir}
+	r.mu.Lock()
+	stock := build.NewStock(append(r.built[:len(r.built):len(r.built)], r.offers...))
+	r.mu.Unlock()
+	for _, offer := range stock.Needed(source.needs) {
+		if offer.Path == "" {
+			path, err := r.upstream.File(ctx, offer.Package)
+			if err != nil {
+				return job, fmt.Errorf("fetching %s, which %s needs: %w", offer.Name, base, err)
+			}
+			offer.Path = path
+		}
+		job.Dependencies = append(job.Dependencies, offer.Path)
 	}
-	if one.err == nil {
-		one.files = result.Files
-		// The log of an earlier failure is about other packages now.
-		_ = os.Remove(p.logPath(one.job.Base))
-		return one
+	return job, nil
+}
+
+// finish keeps what was built.
+func (r *buildRun) finish(_ context.Context, finished []schedule.Finished) (map[string]error, error) {
+	refused := map[string]error{}
+	for _, f := range finished {
+		if err := r.keep(f); err != nil {
+			refused[f.Task.Base()] = fmt.Errorf("keeping the packages of %s: %w", f.Task.Base(), err)
+		}
 	}
-	if ctx.Err() != nil {
-		// The build may not outlive us; Close of a local runner waits for it too.
-		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), cancelTime)
-		defer stop()
-		_ = runner.Cancel(ctx, one.job.ID)
-		return one
+	return refused, nil
+}
+
+// keep moves packages to the output directory and offers them to the builds
+// that follow.
+func (r *buildRun) keep(f schedule.Finished) error {
+	line := buildLine{Base: f.Task.Base(), Status: "success", Seconds: milliseconds(f.Ended.Sub(f.Began))}
+	var built []build.Offer
+	for _, file := range f.Result.Files {
+		target := filepath.Join(r.output, filepath.Base(file))
+		if err := os.Rename(file, target); err != nil {
+			return err
+		}
+		offer, err := offerOf(target)
+		if err != nil {
+			return err
+		}
+		line.Files, line.Version = append(line.Files, target), offer.Version
+		built = append(built, offer)
 	}
-	var failure *build.Failure
-	if errors.As(one.err, &failure) && failure.Log != "" {
-		if kept := p.logPath(one.job.Base); os.Rename(failure.Log, kept) == nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.built = append(r.built, built...)
+	r.kept[line.Base] = line
+	return nil
+}
+
+// milliseconds is a duration in seconds, to the millisecond.
+func milliseconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+
+// observe says what happens. With an error, the run is to end.
+func (r *buildRun) observe(e schedule.Event) error {
+	switch e := e.(type) {
+	case schedule.Ended:
+		r.ended(e)
+	case schedule.Away:
+		r.env.Warn("worker %s gets nothing more before %s: %s", e.Worker, e.Until.Format(time.TimeOnly), e.Err)
+	case schedule.Published:
+		r.mu.Lock()
+		line := r.kept[e.Task.Base()]
+		r.mu.Unlock()
+		r.outcome.Done()
+		return r.print(line)
+	case schedule.Failed:
+		line := buildLine{Base: e.Task.Base(), Version: e.Task.Package.Version, Status: "failed"}
+		line.Seconds = r.took[line.Base]
+		if failure, ok := errors.AsType[*build.Failure](e.Err); ok {
+			line.Log = failure.Log
+		}
+		if err := r.failed(line, e.Err); err != nil || r.command.KeepGoing {
+			return err
+		}
+		return errEnough
+	case schedule.Skipped:
+		if !r.command.KeepGoing {
+			return nil // the run ends
+		}
+		line := buildLine{Base: e.Task.Base(), Version: e.Task.Package.Version, Status: "skipped"}
+		return r.failed(line, fmt.Errorf("not building %s: it needs %s", line.Base, strings.Join(e.Needs, ", ")))
+	}
+	return nil
+}
+
+// ended keeps the log of a build that failed beside the packages.
+func (r *buildRun) ended(e schedule.Ended) {
+	base := e.Task.Base()
+	r.took[base] = milliseconds(e.Took)
+	kept := filepath.Join(r.output, base+".log")
+	failure, failed := errors.AsType[*build.Failure](e.Err)
+	switch {
+	case e.Err == nil:
+		_ = os.Remove(kept) // that of an earlier failure is about other packages now
+	case failed:
+		if failure.Log != "" && os.Rename(failure.Log, kept) == nil {
 			failure.Log = kept
 		}
+		if e.Again {
+			r.env.Warn("%s on %s; it is tried elsewhere", e.Err, e.Worker)
+		}
 	}
-	return one
 }
 
-// logPath is where the log of a failed build is kept.
-func (p *pool) logPath(base string) string { return filepath.Join(p.output, base+".log") }
-
-// logOf returns the path of the log of a failed build, "" where there is none.
-func (p *pool) logOf(err error) string {
-	var failure *build.Failure
-	if errors.As(err, &failure) {
-		return failure.Log
+// log shows the output of a build as it comes. It says whose it is when builds
+// may go on at once.
+func (r *buildRun) log(a schedule.Attempt) io.WriteCloser {
+	prefix := ""
+	if len(r.workers) > 1 || r.workers[0].Slots > 1 {
+		prefix = a.Task.Base() + ": "
 	}
-	return ""
+	return update.NewLineWriter(func(lines []string) {
+		var text strings.Builder
+		for _, line := range lines {
+			text.WriteString(prefix + ui.Printable(line) + "\n")
+		}
+		io.WriteString(r.env.Stderr, text.String())
+	})
 }
 
 // What of a log is shown when a build fails.

@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"ahriman/core/alpm"
 	"ahriman/core/build"
 	"ahriman/core/config"
 	"ahriman/core/pkgbuild"
+	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/tree"
@@ -32,13 +34,19 @@ type buildRun struct {
 	output       string // directory of the package files
 	work         string // ours, below output, gone at the end
 	fetcher      *source.Fetcher
-	pool         *pool
+	connections  *connections // nil until there are workers
+	workers      []schedule.Worker
+	shown        bool         // builds' output goes to standard error
 	runner       *build.Local // nil until something is done here
 	outcome      *Outcome
 	sources      map[string]*buildSource // by base
-	built        []build.Offer
-	offers       []build.Offer        // of the repository, and of build.server
-	upstream     *httpclient.Upstream // nil without build.server
+	offers       []build.Offer           // of the repository, and of build.server
+	upstream     *httpclient.Upstream    // nil without build.server
+	took         map[string]float64      // seconds of the last attempt, by base
+
+	mu    sync.Mutex
+	built []build.Offer
+	kept  map[string]buildLine // of the bases that were built
 }
 
 // buildSource is one base to build.
@@ -67,10 +75,11 @@ func (r *buildRun) open(ctx context.Context) error {
 	if r.work, err = os.MkdirTemp(base, ".ahriman-"); err != nil {
 		return fmt.Errorf("preparing to build: %w", err)
 	}
-	show := r.command.Verbose || (r.env.Err().Terminal() && !r.globals.Quiet)
-	r.pool = &pool{env: r.env, output: output, shown: show}
-	if err := r.seat(ctx); err != nil {
-		return errors.Join(err, r.close())
+	r.shown = r.command.Verbose || (r.env.Err().Terminal() && !r.globals.Quiet)
+	if !r.command.DryRun {
+		if err := r.openWorkers(ctx); err != nil {
+			return errors.Join(err, r.close())
+		}
 	}
 	r.fetcher = source.New(r.sourceConfig())
 	if r.settings == nil {
@@ -88,21 +97,6 @@ func (r *buildRun) open(ctx context.Context) error {
 	return nil
 }
 
-// seat opens what builds.
-func (r *buildRun) seat(ctx context.Context) error {
-	if r.command.DryRun {
-		return nil
-	}
-	if len(r.command.Worker) > 0 {
-		return r.pool.openWorkers(ctx, r.command.Worker, r.work, r.settings)
-	}
-	local, err := r.local()
-	if err == nil {
-		r.pool.openLocal(local)
-	}
-	return err
-}
-
 // local is what builds here, or evaluates what cannot be read otherwise.
 func (r *buildRun) local() (*build.Local, error) {
 	if r.runner != nil {
@@ -118,7 +112,10 @@ func (r *buildRun) local() (*build.Local, error) {
 
 // close leaves nothing but the packages.
 func (r *buildRun) close() error {
-	errs := []error{r.pool.close()}
+	var errs []error
+	if r.connections != nil {
+		errs = append(errs, r.connections.Close())
+	}
 	if r.runner != nil {
 		errs = append(errs, r.runner.Close())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"ahriman/core/config"
 	"ahriman/core/store"
+	"ahriman/transport/sshdial"
 )
 
 // localWorker is the address of this machine as a worker of itself.
@@ -159,6 +160,10 @@ func parseWorker(text string) (store.Member, error) {
 	switch scheme, _, _ := strings.Cut(address, "://"); scheme {
 	case "local":
 		m.Address = localWorker
+	case sshdial.Scheme:
+		if _, err := sshdial.ParseTarget(m.Address); err != nil {
+			return store.Member{}, err
+		}
 	case "http", "https":
 		u, err := url.Parse(m.Address)
 		if err != nil {

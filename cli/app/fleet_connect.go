@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +19,7 @@ import (
 	"ahriman/core/store"
 	"ahriman/transport/api"
 	"ahriman/transport/httpclient"
-	"ahriman/transport/sshnode"
+	"ahriman/transport/sshdial"
 )
 
 // Kinds of workers.
@@ -39,10 +38,14 @@ const (
 	askAgain = time.Minute
 )
 
-// connections are the workers of a node as somebody who drives them has them.
-// It is safe for concurrent use, and must be closed.
+// connections are workers as somebody who drives them has them. It is safe for
+// concurrent use, and must be closed.
 type connections struct {
-	node *node
+	env      *Env
+	settings *config.Settings             // nil on a machine without a configuration
+	scratch  string                       // directory below which packages arrive
+	local    func() (*build.Local, error) // this machine
+	node     *node                        // whose fleet they are; nil: its methods for that are not called
 	// arrived finds out what a Python worker delivered; nil: those are only asked.
 	arrived func(ctx context.Context, base string) (version string, err error)
 
@@ -68,7 +71,9 @@ type connection struct {
 }
 
 func newConnections(n *node) *connections {
-	return &connections{node: n, open: map[string]*connection{}}
+	return &connections{
+		env: n.env, settings: n.settings, scratch: scratchBase(n.env), local: n.local, node: n, open: map[string]*connection{},
+	}
 }
 
 // Close closes what was opened. Builds go on for their leases.
@@ -92,17 +97,10 @@ func (c *connections) Workers(ctx context.Context) ([]schedule.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	connected := make([]*connection, len(members))
-	for i, m := range members {
-		if connected[i], err = c.connect(m); err != nil {
-			return nil, err
-		}
+	connected, err := c.reach(ctx, members, askTime)
+	if err != nil {
+		return nil, err
 	}
-	var asking sync.WaitGroup
-	for _, one := range connected {
-		asking.Go(func() { one.ask(ctx, askTime, askAgain) })
-	}
-	asking.Wait()
 	var workers []schedule.Worker
 	for _, one := range connected {
 		if w, ok := one.worker(); ok {
@@ -110,6 +108,24 @@ func (c *connections) Workers(ctx context.Context) ([]schedule.Worker, error) {
 		}
 	}
 	return workers, nil
+}
+
+// reach connects to members and asks them what they can, if their last word is
+// an old one. What went wrong with asking is each connection's problem.
+func (c *connections) reach(ctx context.Context, members []member, patience time.Duration) ([]*connection, error) {
+	connected := make([]*connection, len(members))
+	var err error
+	for i, m := range members {
+		if connected[i], err = c.connect(m); err != nil {
+			return nil, err
+		}
+	}
+	var asking sync.WaitGroup
+	for _, one := range connected {
+		asking.Go(func() { one.ask(ctx, patience, askAgain) })
+	}
+	asking.Wait()
+	return connected, nil
 }
 
 // connect returns the connection to a member, a new one where there is none.
@@ -122,9 +138,15 @@ func (c *connections) connect(m member) (*connection, error) {
 		one.mu.Unlock()
 		return one, nil
 	}
-	one := &connection{member: m, jobs: c.node.settings.Build.Jobs}
+	one := &connection{member: m, jobs: 1}
+	if c.settings != nil {
+		one.jobs = c.settings.Build.Jobs
+	}
 	if err := c.prepare(one); err != nil {
-		return nil, fmt.Errorf("worker %s: %w", m.Name, err)
+		if one.kind != kindLocal {
+			err = fmt.Errorf("worker %s: %w", m.Name, err)
+		}
+		return nil, err
 	}
 	c.open[m.Address] = one
 	return one, nil
@@ -136,17 +158,17 @@ func (c *connections) prepare(one *connection) (err error) {
 	case "local":
 		one.kind = kindLocal
 		if !c.planning {
-			one.runner, err = c.node.local()
+			one.runner, err = c.local()
 		}
-	case "ssh":
+	case sshdial.Scheme:
 		one.kind = kindSSH
-		one.runner, err = c.node.overSSH(one.member)
+		one.runner, err = sshRunner(c.env, one.member.Member, c.scratch)
 	default:
 		var remote httpclient.Config
-		if remote, err = c.node.overHTTP(one.member); err != nil {
+		if remote, err = workerConfig(one.member.Member, c.settings); err != nil {
 			return err
 		}
-		one.runner, err = httpclient.NewRunner(httpclient.RunnerConfig{Config: remote, Name: one.member.Name, Scratch: scratchBase(c.node.env)})
+		one.runner, err = httpclient.NewRunner(httpclient.RunnerConfig{Config: remote, Name: one.member.Name, Scratch: c.scratch})
 		one.python = func() (build.Runner, error) {
 			if c.arrived == nil {
 				return nil, nil
@@ -160,13 +182,6 @@ func (c *connections) prepare(one *connection) (err error) {
 	return err
 }
 
-// overHTTP is how to talk to a worker over HTTP.
-func (n *node) overHTTP(m member) (httpclient.Config, error) {
-	c, err := workerConfig(m.Member, n.settings)
-	c.Timeout = n.settings.Status.Timeout
-	return c, err
-}
-
 // workerConfig is how to log in at a worker over HTTP: without a credential of
 // its own it gets that of the section status, as ahriman has it. The settings
 // may be nil.
@@ -177,6 +192,7 @@ func workerConfig(m store.Member, s *config.Settings) (httpclient.Config, error)
 	if s == nil {
 		return c, nil
 	}
+	c.Timeout = s.Status.Timeout
 	var err error
 	if c.Username == "" && c.Token == "" {
 		c.Username, c.Password = s.Status.Username, s.Status.Password
@@ -190,19 +206,6 @@ func workerConfig(m store.Member, s *config.Settings) (httpclient.Config, error)
 		}
 	}
 	return c, nil
-}
-
-// overSSH is a worker over SSH.
-func (n *node) overSSH(m member) (*sshnode.Runner, error) {
-	address := m.Address
-	if m.Slots > 0 {
-		address += "?slots=" + strconv.Itoa(m.Slots) // between which it shares its processors
-	}
-	var accept []string
-	if m.HostKey != "" {
-		accept = append(accept, m.HostKey)
-	}
-	return sshRunner(n.env, address, m.Name, scratchBase(n.env), accept...)
 }
 
 // capable is a runner that says what it can.

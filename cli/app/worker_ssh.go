@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"ahriman/cli/ui"
+	"ahriman/core/store"
 	"ahriman/transport/sshdial"
 	"ahriman/transport/sshnode"
 )
@@ -18,13 +19,15 @@ import (
 const sshConfigVariable = "AHRIMAN_SSH_CONFIG"
 
 // sshRunner makes the runner of a worker through SSH; it does not connect yet.
-// accept are the fingerprints of host keys to trust from now on.
-func sshRunner(env *Env, address, name, scratch string, accept ...string) (*sshnode.Runner, error) {
-	target, err := sshdial.ParseTarget(address)
+func sshRunner(env *Env, m store.Member, scratch string) (*sshnode.Runner, error) {
+	target, err := sshdial.ParseTarget(m.Address)
 	if err != nil {
 		return nil, err
 	}
-	config := sshdial.Config{UserConfig: env.Getenv(sshConfigVariable), Getenv: env.Getenv, AcceptHostKeys: accept}
+	config := sshdial.Config{UserConfig: env.Getenv(sshConfigVariable), Getenv: env.Getenv}
+	if m.HostKey != "" {
+		config.AcceptHostKeys = []string{m.HostKey}
+	}
 	if env.Err().Terminal() {
 		config.Passphrase = askPassphrase
 	}
@@ -33,7 +36,7 @@ func sshRunner(env *Env, address, name, scratch string, accept ...string) (*sshn
 		return nil, err
 	}
 	return sshnode.NewRunner(sshnode.Config{
-		Target: target, Dialer: dialer, Name: name, Scratch: scratch, Progress: programProgress(env, target.Name()),
+		Target: target, Dialer: dialer, Slots: m.Slots, Name: m.Name, Scratch: scratch, Progress: programProgress(env, target.String()),
 	})
 }
 

@@ -1,9 +1,6 @@
 package tree
 
-import (
-	"math"
-	"slices"
-)
+import "math"
 
 // Levels puts each base on the first level at which all that it needs stands
 // below; then moves it down as long as nothing on the next level needs it.
@@ -156,93 +153,4 @@ func (g *Graph) CriticalPath() ([]Package, float64) {
 		path = append(path, g.list(g.members[group])...)
 	}
 	return path, seconds[first]
-}
-
-// Frontier walks a graph as builds are done. It is not safe for concurrent use.
-type Frontier struct {
-	graph   *Graph
-	waiting []int32 // by group: edges to others that are not done
-	missing []int32 // by group: bases that are not done
-	done    []bool  // by base
-	nodes   [][]int32
-}
-
-// Start returns a frontier with nothing done.
-func (g *Graph) Start() *Frontier {
-	f := &Frontier{
-		graph:   g,
-		waiting: make([]int32, len(g.members)),
-		missing: make([]int32, len(g.members)),
-		done:    make([]bool, len(g.packages)),
-		nodes:   g.nodes(),
-	}
-	for node, edges := range g.needs {
-		for _, to := range edges {
-			if g.groups[to] != g.groups[node] {
-				f.waiting[g.groups[node]]++
-			}
-		}
-	}
-	for group, bases := range g.members {
-		f.missing[group] = int32(len(bases))
-	}
-	return f
-}
-
-// Ready returns the bases that are not done and wait for nothing, sorted by
-// base; members of a cycle wait for nothing once what stands outside is done.
-func (f *Frontier) Ready() []Package {
-	var ready []int32
-	for base := range f.graph.packages {
-		if !f.done[base] && f.waiting[f.graph.groups[base]] == 0 {
-			ready = append(ready, int32(base))
-		}
-	}
-	return f.graph.list(ready)
-}
-
-// Done says that a base is built, and returns those that wait for nothing now
-// and did before, sorted by base. A base that is not in the graph, or done
-// already, changes nothing.
-func (f *Frontier) Done(base string) []Package {
-	i, ok := f.graph.byBase[base]
-	if !ok || f.done[i] {
-		return nil
-	}
-	f.done[i] = true
-	group := f.graph.groups[i]
-	f.missing[group]--
-	if f.missing[group] > 0 {
-		return nil
-	}
-	ready := f.release(group, nil)
-	slices.Sort(ready)
-	return f.graph.list(ready)
-}
-
-// release tells those who need the group that it is done. A name is done with
-// the last of those who offer it.
-func (f *Frontier) release(group int32, ready []int32) []int32 {
-	g := f.graph
-	for _, node := range f.nodes[group] {
-		for _, from := range g.needed[node] {
-			other := g.groups[from]
-			if other == group {
-				continue
-			}
-			if f.waiting[other]--; f.waiting[other] > 0 {
-				continue
-			}
-			if len(g.members[other]) == 0 {
-				ready = f.release(other, ready) // one deep: only bases need names
-				continue
-			}
-			for _, base := range g.members[other] {
-				if !f.done[base] {
-					ready = append(ready, base)
-				}
-			}
-		}
-	}
-	return ready
 }

@@ -184,47 +184,6 @@ func TestPartitionsByTime(t *testing.T) {
 	}
 }
 
-// TestFrontier builds everything in the order given out, and wants each base
-// once, after what it needs.
-func TestFrontier(t *testing.T) {
-	for i, fx := range fixtures(t) {
-		g := New(fx.packages())
-		f := g.Start()
-		done := map[string]bool{}
-		for queue := f.Ready(); len(queue) > 0; queue = queue[1:] {
-			base := queue[0].Base
-			for _, p := range g.Dependencies(base) {
-				if !done[p.Base] {
-					t.Errorf("graph %d: %s is ready before %s", i, base, p.Base)
-				}
-			}
-			if done[base] {
-				t.Errorf("graph %d: %s is ready twice", i, base)
-			}
-			done[base] = true
-			queue = append(queue, f.Done(base)...)
-		}
-		if len(done) != g.Len() {
-			t.Errorf("graph %d: %d of %d bases became ready", i, len(done), g.Len())
-		}
-		if left := f.Ready(); len(left) > 0 {
-			t.Errorf("graph %d: %s is still ready", i, bases(left))
-		}
-	}
-}
-
-func TestFrontierCycle(t *testing.T) {
-	f := New(chain("a: b z", "b: a", "c: v", "z: +v", "y: +v")).Start()
-	if got := bases(f.Ready()); got != "y z" {
-		t.Errorf("ready: %q", got)
-	}
-	for _, c := range [][2]string{{"z", "a b"}, {"z", ""}, {"y", "c"}, {"a", ""}, {"none", ""}, {"b", ""}} {
-		if got := bases(f.Done(c[0])); got != c[1] {
-			t.Errorf("done %s: %q, want %q", c[0], got, c[1])
-		}
-	}
-}
-
 // random makes a graph of n bases without cycles unless back is above 0: the
 // chance of a need that points the other way.
 func random(rng *rand.Rand, n int, back float64) []Package {

@@ -2,6 +2,7 @@ package update
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -29,13 +30,15 @@ type lineWriter struct {
 	over   sync.WaitGroup
 }
 
-func (r *run) newLineWriter(p source.Package) *lineWriter {
-	return newLineWriter(func(lines []string) {
+func (r *run) newLineWriter(p source.Package) io.WriteCloser {
+	return NewLineWriter(func(lines []string) {
 		r.emit(LogLines{Base: p.Base, Version: p.Version, Time: time.Now(), Lines: lines})
 	})
 }
 
-func newLineWriter(emit func([]string)) *lineWriter {
+// NewLineWriter returns a writer that gives what is written to it to emit, lines
+// at a time, without their ends and whatever is not UTF-8. Close gives the rest.
+func NewLineWriter(emit func(lines []string)) io.WriteCloser {
 	w := &lineWriter{emit: emit, ticker: time.NewTicker(batchAge), done: make(chan struct{})}
 	w.over.Go(func() {
 		for {

@@ -170,7 +170,7 @@ func (s *Store) open(ctx context.Context) (*session, error) {
 	select {
 	case o := <-done:
 		if o.err != nil {
-			return nil, fmt.Errorf("opening SFTP on %s: %w", client.Target().Name(), o.err)
+			return nil, fmt.Errorf("opening SFTP on %s: %w", client.Target(), o.err)
 		}
 		made := &session{Client: o.client, client: client, progress: s.Progress}
 		if made.progress == nil {

@@ -121,7 +121,7 @@ type CommandError struct {
 }
 
 func (e *CommandError) Error() string {
-	text := fmt.Sprintf("running a command on %s: exit status %d", e.Target.Name(), e.Status)
+	text := fmt.Sprintf("running a command on %s: exit status %d", e.Target, e.Status)
 	if e.Stderr != "" {
 		text += ": " + e.Stderr
 	}
@@ -155,7 +155,7 @@ func (c *Client) Run(ctx context.Context, command string, stdin io.Reader) ([]by
 	case errors.As(err, &silent) && c.Err() == nil:
 		return out.Bytes(), &CommandError{Target: c.target, Command: command, Status: -1, Stderr: complaint.line()}
 	case err != nil:
-		return out.Bytes(), fmt.Errorf("running a command on %s: %w", c.target.Name(), c.explain(err))
+		return out.Bytes(), fmt.Errorf("running a command on %s: %w", c.target.String(), c.explain(err))
 	}
 	return out.Bytes(), nil
 }
@@ -181,7 +181,7 @@ func (c *Client) session(ctx context.Context) (*ssh.Session, error) {
 	select {
 	case o := <-done:
 		if o.err != nil {
-			return nil, fmt.Errorf("opening a session on %s: %w", c.target.Name(), c.explain(o.err))
+			return nil, fmt.Errorf("opening a session on %s: %w", c.target.String(), c.explain(o.err))
 		}
 		return o.session, nil
 	case <-ctx.Done():
@@ -215,7 +215,7 @@ func (c *Client) Pipe(ctx context.Context, command string) (net.Conn, error) {
 	}
 	if err != nil {
 		session.Close()
-		return nil, fmt.Errorf("running a command on %s: %w", c.target.Name(), c.explain(err))
+		return nil, fmt.Errorf("running a command on %s: %w", c.target.String(), c.explain(err))
 	}
 	return p, nil
 }

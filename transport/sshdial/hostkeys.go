@@ -112,7 +112,7 @@ func (k *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 		if certificate, ok := key.(*ssh.Certificate); ok && k.unknownAuthority(certificate) {
 			return k.check("", remote, certificate.Key) // as ssh does, by the key alone
 		}
-		return fmt.Errorf("connecting to %s: checking the host key of %s: %w", k.target.Name(), k.host.address(), err)
+		return fmt.Errorf("connecting to %s: checking the host key of %s: %w", k.target.String(), k.host.address(), err)
 	}
 	if problem.Changed = len(problem.Known) > 0; problem.Changed || !slices.Contains(k.accept, problem.Fingerprint) {
 		return problem

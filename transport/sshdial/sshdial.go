@@ -111,10 +111,10 @@ func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
 // have jumps of its own in the configuration; those of the others do not count.
 func (d *Dialer) route(ctx context.Context, t Target, h *host, depth int) (*Client, error) {
 	if depth+len(h.jumps) > maxJumps {
-		return nil, fmt.Errorf("connecting to %s: more than %d hosts on the way", t.Name(), maxJumps)
+		return nil, fmt.Errorf("connecting to %s: more than %d hosts on the way", t, maxJumps)
 	}
 	if h.proxyCommand != "" {
-		return nil, fmt.Errorf("connecting to %s: the ProxyCommand of %s is not supported: use ProxyJump", t.Name(), h.asked)
+		return nil, fmt.Errorf("connecting to %s: the ProxyCommand of %s is not supported: use ProxyJump", t, h.asked)
 	}
 	var via *Client
 	for i, jump := range h.jumps {
@@ -198,7 +198,7 @@ func (d *Dialer) failure(ctx context.Context, t Target, h *host, err error) erro
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return fmt.Errorf("connecting to %s: %s: %w", t.Name(), h.address(), err)
+	return fmt.Errorf("connecting to %s: %s: %w", t, h.address(), err)
 }
 
 // denied says whether the log-in, and nothing before it, went wrong. There is

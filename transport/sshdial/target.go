@@ -3,10 +3,8 @@ package sshdial
 import (
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,21 +14,14 @@ const Scheme = "ssh"
 
 // Target is a worker as its address names it:
 //
-//	ssh://[user@]host[:port][?slots=2&speed=1.5&features=big,gpu]
+//	ssh://[user@]host[:port]
 //
 // What the address leaves out comes from ssh_config(5).
 type Target struct {
 	User string // empty: from ssh_config, else who runs this program
 	Host string // a name, an address, or an alias of ssh_config
 	Port int    // 0: from ssh_config, else 22
-
-	Slots    int      // builds at once; 0: as many as the worker says
-	Speed    float64  // against others; 0: not said
-	Features []string // what the worker is good for, for the scheduler
 }
-
-// maxSlots bounds what an address may ask of a worker.
-const maxSlots = 1024
 
 // ParseTarget reads the address of a worker. A password in it is an error that
 // does not repeat it.
@@ -58,55 +49,19 @@ func ParseTarget(address string) (Target, error) {
 		return bad("it names no host")
 	case strings.HasPrefix(t.User, "-") || strings.ContainsAny(t.User, " \t\r\n"):
 		return bad("that is no user's name")
-	case u.Path != "" && u.Path != "/", u.Fragment != "":
-		return bad("nothing may follow host and port but ?slots=, &speed= and &features=")
+	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
+		return bad("nothing may follow host and port")
 	}
 	if port := u.Port(); port != "" {
 		if t.Port, err = strconv.Atoi(port); err != nil || t.Port < 1 || t.Port > 65535 {
 			return bad("that is no port")
 		}
 	}
-	if err := t.options(u.RawQuery); err != nil {
-		return bad(err.Error())
-	}
 	return t, nil
 }
 
-// options reads what stands behind the question mark.
-func (t *Target) options(query string) error {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return err
-	}
-	for key, all := range values {
-		value := all[0]
-		switch {
-		case len(all) > 1 && key != "features":
-			return fmt.Errorf("%s is there twice", key)
-		case key == "slots":
-			if t.Slots, err = strconv.Atoi(value); err != nil || t.Slots < 1 || t.Slots > maxSlots {
-				return fmt.Errorf("slots is a number from 1 to %d", maxSlots)
-			}
-		case key == "speed":
-			if t.Speed, err = strconv.ParseFloat(value, 64); err != nil || !(t.Speed > 0) || math.IsInf(t.Speed, 0) {
-				return errors.New("speed is a number above 0")
-			}
-		case key == "features":
-			for _, part := range all {
-				t.Features = append(t.Features, strings.FieldsFunc(part, func(r rune) bool { return r == ',' || r == ' ' })...)
-			}
-			slices.Sort(t.Features)
-			t.Features = slices.Compact(t.Features)
-		default:
-			return fmt.Errorf("unknown option %q: slots, speed or features", key)
-		}
-	}
-	return nil
-}
-
-// Name is the target without its options: what messages call it, and what two
-// addresses of one worker have in common.
-func (t Target) Name() string {
+// String is the address that ParseTarget reads, and what messages call it.
+func (t Target) String() string {
 	u := url.URL{Scheme: Scheme, Host: t.Host}
 	if t.User != "" {
 		u.User = url.User(t.User)
@@ -118,22 +73,4 @@ func (t Target) Name() string {
 		u.Host = "[" + t.Host + "]"
 	}
 	return u.String()
-}
-
-// String is the address that ParseTarget reads.
-func (t Target) String() string {
-	query := url.Values{}
-	if t.Slots != 0 {
-		query.Set("slots", strconv.Itoa(t.Slots))
-	}
-	if t.Speed != 0 {
-		query.Set("speed", strconv.FormatFloat(t.Speed, 'g', -1, 64))
-	}
-	if len(t.Features) > 0 {
-		query.Set("features", strings.Join(t.Features, ","))
-	}
-	if len(query) == 0 {
-		return t.Name()
-	}
-	return t.Name() + "?" + query.Encode()
 }

@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,10 +37,11 @@ import (
 type Config struct {
 	Target sshdial.Target
 	Dialer *sshdial.Dialer
+	Slots  int // builds at once, which share its processors; below 1 counts as 1
 	// Binary is the program to put there, which has to be static; empty: this one.
 	Binary string
 	// Command is what follows the program's name to run Connect; nil: node-connect
-	// with the target's slots.
+	// with Slots.
 	Command []string
 
 	// These are as in httpclient.RunnerConfig. Name empty: the target's.
@@ -65,15 +65,15 @@ type Runner struct {
 // NewRunner makes a Runner. It does not connect yet.
 func NewRunner(config Config) (*Runner, error) {
 	if config.Name == "" {
-		config.Name = config.Target.Name()
+		config.Name = config.Target.String()
 	}
 	if config.Command == nil {
-		config.Command = []string{"node-connect", "--slots", strconv.Itoa(max(1, config.Target.Slots))}
+		config.Command = []string{"node-connect", "--slots", strconv.Itoa(max(1, config.Slots))}
 	}
 	l := &link{config: config, turn: make(chan struct{}, 1), program: sync.OnceValues(func() (*program, error) { return readProgram(config.Binary) })}
 	// All goes through the one connection: the address is nobody's.
 	runner, err := httpclient.NewRunner(httpclient.RunnerConfig{
-		Config: httpclient.Config{Address: "http://worker", Called: config.Target.Name(), Dial: l.dial, HTTP2: true},
+		Config: httpclient.Config{Address: "http://worker", Called: config.Target.String(), Dial: l.dial, HTTP2: true},
 		Name:   config.Name, Scratch: config.Scratch, Lease: config.Lease, Silence: config.Silence, SourceLimits: config.SourceLimits,
 	})
 	if err != nil {
@@ -85,8 +85,8 @@ func NewRunner(config Config) (*Runner, error) {
 	})}, nil
 }
 
-// Capabilities asks what the worker builds. What the target's address says of
-// slots, speed and features counts before the worker's word.
+// Capabilities asks what the worker builds: as many at once as Config.Slots has
+// it.
 func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) {
 	builds, err := r.Runner.Capabilities(ctx)
 	return r.adjust(builds, err)
@@ -102,14 +102,7 @@ func (r *Runner) adjust(builds *api.Builds, err error) (*api.Builds, error) {
 	if err != nil || builds.Slots == 0 { // it cannot build, and says why
 		return builds, err
 	}
-	t := r.link.config.Target
-	builds.Slots = max(1, t.Slots)
-	if t.Speed > 0 {
-		builds.Speed = t.Speed
-	}
-	builds.Features = append(builds.Features, t.Features...)
-	slices.Sort(builds.Features)
-	builds.Features = slices.Compact(builds.Features)
+	builds.Slots = max(1, r.link.config.Slots)
 	return builds, nil
 }
 

@@ -125,11 +125,11 @@ func (w *worker) runner(change func(*sshnode.Config)) *sshnode.Runner {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	target, err := sshdial.ParseTarget("ssh://" + w.relay.Addr + "?slots=3&speed=1.5&features=big")
+	target, err := sshdial.ParseTarget("ssh://" + w.relay.Addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	config := sshnode.Config{Target: target, Dialer: dialer, Command: []string{"connect"}, Scratch: w.t.TempDir()}
+	config := sshnode.Config{Target: target, Dialer: dialer, Slots: 3, Command: []string{"connect"}, Scratch: w.t.TempDir()}
 	if change != nil {
 		change(&config)
 	}
@@ -173,7 +173,7 @@ func TestCapabilities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if can.Version != "test" || can.Slots != 3 || can.Speed != 1.5 || len(can.Features) != 1 || can.Free == 0 || can.Time == 0 {
+	if can.Version != "test" || can.Slots != 3 || can.Speed != 1 || can.Free == 0 || can.Time == 0 {
 		t.Errorf("got %+v", can)
 	}
 	if can, err = w.runner(nil).Check(t.Context()); err != nil || len(can.Lacks) > 0 || can.Slots != 3 {
