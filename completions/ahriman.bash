@@ -108,6 +108,11 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' none*'
 		;;
+	repo-backup)
+		flags+=' '
+		values+=' '
+		arguments+=' files'
+		;;
 	repo-check | check)
 		flags+=' --changes --no-changes --check-files --no-check-files -e --exit-code --vcs --no-vcs -y --refresh --json'
 		values+=' '
@@ -137,6 +142,11 @@ __ahriman_command() {
 		flags+=' --dry-run --json'
 		values+=' '
 		arguments+=' '
+		;;
+	repo-restore)
+		flags+=' -o --output --overwrite --dry-run --json'
+		values+=' -o=directories --output=directories'
+		arguments+=' files'
 		;;
 	repo-rollback)
 		flags+=' --list --dry-run --json'
@@ -283,7 +293,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -151,6 +151,8 @@ complete -c ahriman -n '__ahriman_command_is patch-set-add' -s t -l track -x -d 
 complete -c ahriman -n '__ahriman_command_is patch-set-add' -a '(__fish_complete_directories)'
 complete -c ahriman -n __ahriman_no_command -a 'vercmp' -d 'compare package versions'
 complete -c ahriman -n '__ahriman_command_is vercmp' -l json -d 'print one object a line: a, b, result'
+complete -c ahriman -n __ahriman_no_command -a 'repo-backup' -d 'pack configuration, database, local sources and keys'
+complete -c ahriman -n '__ahriman_command_is repo-backup' -F
 complete -c ahriman -n __ahriman_no_command -a 'repo-check' -d 'say what is newer than the repository, and change nothing'
 complete -c ahriman -n __ahriman_no_command -a 'check' -d 'say what is newer than the repository, and change nothing'
 complete -c ahriman -n '__ahriman_command_is repo-check check' -l changes -d 'keep what the sources have become since the last build, for package-changes'
@@ -209,6 +211,12 @@ complete -c ahriman -n __ahriman_no_command -a 'repo-remove-unknown' -d 'remove 
 complete -c ahriman -n __ahriman_no_command -a 'remove-unknown' -d 'remove packages whose source is gone'
 complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l dry-run -d 'print what would be removed, and change nothing'
 complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l json -d 'print what is removed, one JSON object a line'
+complete -c ahriman -n __ahriman_no_command -a 'repo-restore' -d 'put back what repo-backup has packed'
+complete -c ahriman -n '__ahriman_command_is repo-restore' -s o -l output -x -a '(__fish_complete_directories)' -d 'directory that stands for the root of the archive\'s paths (default /)'
+complete -c ahriman -n '__ahriman_command_is repo-restore' -l overwrite -d 'replace files that are there and have other contents'
+complete -c ahriman -n '__ahriman_command_is repo-restore' -l dry-run -d 'show what would be restored, and what is there already'
+complete -c ahriman -n '__ahriman_command_is repo-restore' -l json -d 'print one object a line: path, size, state'
+complete -c ahriman -n '__ahriman_command_is repo-restore' -F
 complete -c ahriman -n __ahriman_no_command -a 'repo-rollback' -d 'go back to an earlier publication'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l list -d 'print the generations that are kept, and what each changed'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l dry-run -d 'print what would change and change nothing'

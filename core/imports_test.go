@@ -27,6 +27,7 @@ func layers() map[string][]string {
 		"cli/generate":      {"cli/app"},
 		"cli/ui":            {},
 		"core/alpm":         {},
+		"core/backup":       {"core/internal"},
 		"core/config":       {"core/alpm", "core/internal"},
 		"core/distribution": {"core/alpm", "core/internal"},
 		"core/internal":     {},
