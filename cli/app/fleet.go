@@ -3,12 +3,14 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
+	"ahriman/core/alpm"
 	"ahriman/core/config"
 	"ahriman/core/store"
 	"ahriman/transport/sshdial"
@@ -29,11 +31,13 @@ const (
 type member struct {
 	store.Member
 	origin string
+	bases  []string // the only ones that it may have; nil: all
 }
 
 // fleet returns the workers of this master, sorted by name: those of
 // build.workers, those that were added, and those that registered where
-// WorkerLoaderTrigger is among build.triggers. Without any it is this machine.
+// WorkerLoaderTrigger is among build.triggers: these for what they may work on by
+// the user that they have here. Without any it is this machine.
 func fleet(ctx context.Context, s *config.Settings, db *store.DB) ([]member, error) {
 	kept, err := db.Members(ctx)
 	if err != nil {
@@ -56,8 +60,15 @@ func fleet(ctx context.Context, s *config.Settings, db *store.DB) ([]member, err
 			return nil, err
 		}
 		for _, w := range registered {
+			user, err := db.User(ctx, w.User)
+			if err != nil && !errors.Is(err, store.ErrUnknownUser) {
+				return nil, err
+			}
+			if user.Repository != (alpm.RepositoryID{}) && user.Repository != s.ID {
+				continue
+			}
 			if m := f.add(w.Address, fromRegistration); m.origin == fromRegistration {
-				m.Name, m.Seen = w.Identifier, w.Seen
+				m.Name, m.Seen, m.bases = w.Identifier, w.Seen, user.Bases
 			}
 		}
 	}

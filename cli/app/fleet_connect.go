@@ -262,7 +262,7 @@ func (c *connection) worker() (schedule.Worker, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.member
-	w := schedule.Worker{Name: m.Name, Runner: c.runner, Slots: m.Slots, Speed: m.Speed, Features: m.Features, Draining: m.Draining}
+	w := schedule.Worker{Name: m.Name, Runner: c.runner, Slots: m.Slots, Speed: m.Speed, Features: m.Features, Bases: m.bases, Draining: m.Draining}
 	if c.kind == kindLocal {
 		w.Slots = cmp.Or(w.Slots, c.jobs)
 	}

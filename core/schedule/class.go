@@ -12,6 +12,7 @@ import (
 type class struct {
 	architecture string
 	features     []string
+	bound        []string  // workers for certain bases that may have them
 	not          []string  // workers that have failed at them
 	only         string    // the worker that may be at them; empty: any
 	queue        []*job    // a heap
@@ -19,13 +20,18 @@ type class struct {
 	since        time.Time // that no worker could take them, busy or not; zero: some can
 }
 
-func classKey(j *job) string {
-	return strings.Join([]string{j.Architecture, strings.Join(j.Features, "\x01"), strings.Join(j.not, "\x01"), j.Task.Worker}, "\x00")
+func classKey(j *job, bound []string) string {
+	return strings.Join([]string{
+		j.Architecture, strings.Join(j.Features, "\x01"), strings.Join(bound, "\x01"), strings.Join(j.not, "\x01"), j.Task.Worker,
+	}, "\x00")
 }
 
 // fits says whether a worker can do jobs of the class.
 func (c *class) fits(w *worker) bool {
 	if c.only != "" && c.only != w.Name || slices.Contains(c.not, w.Name) {
+		return false
+	}
+	if len(w.Bases) > 0 && !slices.Contains(c.bound, w.Name) {
 		return false
 	}
 	return capable(w, c.architecture, c.features)

@@ -28,7 +28,7 @@ func (s *state) dispatch(now time.Time) []*job {
 		case o.worker == nil || len(held) == maxHeld:
 			c.full = true
 		case len(imminent) > 0 && before(imminent[0], c.queue[0]):
-			if j := imminent[0]; capable(o.worker, j.Architecture, j.Features) {
+			if j := imminent[0]; o.worker.can(j) {
 				o.worker.kept++
 				o = nil
 			}
@@ -153,7 +153,8 @@ func better(a, b *worker) bool {
 		-cmp.Compare(trust(a), trust(b)),
 		-cmp.Compare(a.Speed, b.Speed),
 		cmp.Compare(len(a.Features), len(b.Features)),
-		cmp.Compare(reach(a), reach(b)),
+		cmp.Compare(reach(a.Bases), reach(b.Bases)),
+		cmp.Compare(reach(a.Architectures), reach(b.Architectures)),
 		cmp.Compare(len(a.running)*b.Slots, len(b.running)*a.Slots),
 		strings.Compare(a.Name, b.Name),
 	) < 0
@@ -166,12 +167,12 @@ func trust(w *worker) int {
 	return 1
 }
 
-// reach is how many architectures a worker builds for, none standing for all.
-func reach(w *worker) int {
-	if len(w.Architectures) == 0 {
+// reach is how many a worker is there for, none standing for all.
+func reach(list []string) int {
+	if len(list) == 0 {
 		return 1 << 20
 	}
-	return len(w.Architectures)
+	return len(list)
 }
 
 // soonerElsewhere says whether a faster worker that is busy now will have done

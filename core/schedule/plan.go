@@ -52,7 +52,7 @@ func Plan(ctx context.Context, tasks []Task, config Config) (*Schedule, error) {
 	s.meet(list)
 	p := &planned{state: s, steps: map[*job]*Step{}}
 	p.run(begin)
-	return p.schedule(begin), nil
+	return p.schedule(), nil
 }
 
 // Explain says what the plan has for a base, and why.
@@ -118,9 +118,9 @@ func (p *planned) why(j *job) string {
 	return fmt.Sprintf("it needs %s, which builds on %s until then", last.Base(), p.steps[last].Worker)
 }
 
-func (p *planned) schedule(begin time.Time) *Schedule {
+func (p *planned) schedule() *Schedule {
 	s := p.state
-	result := &Schedule{Bound: s.bound()}
+	result := &Schedule{Bound: s.least()}
 	levels := s.levels()
 	var never []Step
 	for _, j := range s.jobs {
@@ -132,7 +132,7 @@ func (p *planned) schedule(begin time.Time) *Schedule {
 		}
 		step := Step{Task: j.Task, Level: levels[j], Guessed: j.Package.Seconds <= 0}
 		if step.Why = s.lacking(j); j.phase == waits {
-			step.Why = "needs " + s.awaited(j, begin)
+			step.Why = "needs " + s.awaited(j)
 		}
 		never = append(never, step)
 	}
@@ -160,8 +160,8 @@ func (s *state) levels() map[*job]int {
 	return levels
 }
 
-// bound is the time that no schedule can fall below.
-func (s *state) bound() time.Duration {
+// least is the time that no schedule can fall below.
+func (s *state) least() time.Duration {
 	var work, path, capacity, fastest float64
 	for _, w := range s.workers {
 		if w.usable() {

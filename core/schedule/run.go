@@ -13,15 +13,12 @@ type Scheduler struct {
 	config Config
 	tasks  []Task
 
-	mu    sync.Mutex
-	state *state // nil before Run
-
-	news chan news // from attempts, and whoever else works for the run
-	busy sync.WaitGroup
+	state *state    // of the loop of Run alone
+	news  chan news // from attempts, and whoever else works for the run
+	busy  sync.WaitGroup
 }
 
-// news is something that the run's loop takes over: it is called with the state
-// locked.
+// news is something that the run's loop takes over, by calling it.
 type news func(now time.Time) error
 
 // New returns a Scheduler for tasks of different bases.
@@ -45,10 +42,8 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("looking for workers: %w", err)
 	}
-	s.mu.Lock()
 	s.state = newState(s.tasks, s.config, time.Now())
 	s.state.meet(list)
-	s.mu.Unlock()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	s.busy.Go(func() { s.refresh(ctx) })
@@ -63,7 +58,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // step gives out what can be given out, tells what happened, and says whether
 // all is done. An attempt begins after its Started was told.
 func (s *Scheduler) step(ctx context.Context, p *publisher) (done bool) {
-	s.mu.Lock()
 	var attempts []*attempt
 	for _, j := range s.state.dispatch(time.Now()) {
 		attempts = append(attempts, &attempt{scheduler: s, job: j, Attempt: j.attempt, worker: j.worker.Worker})
@@ -72,7 +66,6 @@ func (s *Scheduler) step(ctx context.Context, p *publisher) (done bool) {
 	events := s.state.events
 	s.state.events = nil
 	done = s.state.open == 0
-	s.mu.Unlock()
 	for _, e := range events {
 		s.config.Observe(e)
 	}
@@ -85,10 +78,7 @@ func (s *Scheduler) step(ctx context.Context, p *publisher) (done bool) {
 // wait takes over the next news, and all that have come with them.
 func (s *Scheduler) wait(ctx context.Context) error {
 	var alarm <-chan time.Time
-	s.mu.Lock()
-	at, ok := s.state.wake()
-	s.mu.Unlock()
-	if ok {
+	if at, ok := s.state.wake(); ok {
 		timer := time.NewTimer(max(time.Until(at), 0))
 		defer timer.Stop()
 		alarm = timer.C
@@ -96,7 +86,7 @@ func (s *Scheduler) wait(ctx context.Context) error {
 	var err error
 	select {
 	case n := <-s.news:
-		err = s.take(n)
+		err = n(time.Now())
 	case <-alarm:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -104,18 +94,12 @@ func (s *Scheduler) wait(ctx context.Context) error {
 	for err == nil {
 		select {
 		case n := <-s.news:
-			err = s.take(n)
+			err = n(time.Now())
 		default:
 			return ctx.Err()
 		}
 	}
 	return err
-}
-
-func (s *Scheduler) take(n news) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return n(time.Now())
 }
 
 // tell hands news to the loop.
@@ -133,7 +117,7 @@ func (s *Scheduler) drain() error {
 	for {
 		select {
 		case n := <-s.news:
-			err = errors.Join(err, s.take(n))
+			err = errors.Join(err, n(time.Now()))
 			continue
 		case <-over:
 		}
@@ -173,7 +157,7 @@ type publisher struct {
 	busy      bool
 }
 
-// start publishes what waits, unless it is at it; the state is locked.
+// start publishes what waits, unless it is at it.
 func (p *publisher) start(ctx context.Context) {
 	s := p.scheduler
 	if p.busy || len(s.state.results) == 0 {

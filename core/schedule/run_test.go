@@ -302,39 +302,32 @@ func TestFeaturesAndSpeed(t *testing.T) {
 	})
 }
 
-func TestExplain(t *testing.T) {
+// TestBases has a worker for certain bases: it gets these first, and no other,
+// from the moment on that this is known.
+func TestBases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(worker("w1", takes(10*time.Second)))
-		list := tasks("a", "b", "c: a", "d")
-		list[3].Features = []string{"big"}
-		s.Patience = time.Minute
-		runner, err := schedule.New(list, s.Config)
-		if err != nil {
+		few, all := worker("few", takes(10*time.Second)), worker("all", takes(10*time.Second))
+		few.Bases = []string{"b", "d"}
+		s := newScene(few, all)
+		if err := s.run(t.Context(), t, tasks("a", "b", "c", "d")); err != nil {
 			t.Fatal(err)
 		}
-		done := make(chan error)
-		go func() { done <- runner.Run(t.Context()) }()
-		time.Sleep(3 * time.Second)
-		got := map[string]string{}
-		for _, base := range []string{"a", "b", "c", "d", "e"} {
-			got[base] = runner.Explain(base)
-		}
-		want := map[string]string{
-			"a": "builds on w1 for 3s",
-			"b": "waits for a slot: all are taken by longer paths",
-			"c": "needs a, which builds on w1 for 3s",
-			"d": "waits for a worker: no worker for x86_64 has big",
-			"e": "it is not to be built",
-		}
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("(-want +got):\n%s", diff)
-		}
-		if err := <-done; err != nil {
+		s.expect(t, "0 a on all", "0 b on few", "10 published a", "10 published b", "10 c on all", "10 d on few", "20 published c", "20 published d")
+	})
+	synctest.Test(t, func(t *testing.T) {
+		few := worker("few", takes(10*time.Second))
+		s := newScene(few)
+		s.Patience, s.Refresh = time.Minute, time.Second
+		changed := time.AfterFunc(5500*time.Millisecond, func() {
+			few.Bases = []string{"c"}
+			s.set(few)
+		})
+		defer changed.Stop()
+		if err := s.run(t.Context(), t, tasks("a", "b", "c")); err != nil {
 			t.Fatal(err)
 		}
-		if got := runner.Explain("c"); got != "is published" {
-			t.Errorf("at the end: %q", got)
-		}
+		s.expect(t, "0 a on few", "10 published a", "10 c on few", "20 published c",
+			"66 failed b: no worker for it: few is there for other bases only")
 	})
 }
 

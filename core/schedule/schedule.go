@@ -81,7 +81,8 @@ type Worker struct {
 	Speed         float64  // how many times as fast as a worker of speed 1; 0: 1
 	Architectures []string // that it builds for; empty: all
 	Features      []string
-	Draining      bool // it ends what it has begun, and gets nothing new
+	Bases         []string // the only ones that it may have; empty: all
+	Draining      bool     // it ends what it has begun, and gets nothing new
 }
 
 // Attempt is one try at a task on one worker.

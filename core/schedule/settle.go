@@ -74,7 +74,7 @@ func (s *state) again(j *job, v verdict) bool {
 	switch v {
 	case faulty:
 		return j.failures < s.config.Retries && slices.ContainsFunc(s.workers, func(w *worker) bool {
-			return w != j.worker && w.usable() && !slices.Contains(j.not, w.Name) && capable(w, j.Architecture, j.Features)
+			return w != j.worker && w.usable() && !slices.Contains(j.not, w.Name) && w.can(j)
 		})
 	case lost:
 		return j.losses+1 < maxLosses

@@ -67,6 +67,12 @@ func (w *worker) free() bool {
 // others.
 func (w *worker) usable() bool { return w.listed && !w.Draining && !w.away }
 
+// may says whether it is there for a base.
+func (w *worker) may(base string) bool { return len(w.Bases) == 0 || slices.Contains(w.Bases, base) }
+
+// can says whether it could do a job.
+func (w *worker) can(j *job) bool { return w.may(j.Base()) && capable(w, j.Architecture, j.Features) }
+
 // resting says that it is set aside and waits to be tried.
 func (w *worker) resting() bool {
 	return w.listed && !w.Draining && w.away && !w.probed && len(w.running) < w.Slots
@@ -172,6 +178,7 @@ func (s *state) emit(e Event) { s.events = append(s.events, e) }
 // meet takes over who there is now.
 func (s *state) meet(list []Worker) {
 	there := map[string]Worker{}
+	bounds := false
 	for _, w := range list {
 		w.Slots = max(w.Slots, 1)
 		if w.Speed <= 0 {
@@ -191,14 +198,40 @@ func (s *state) meet(list []Worker) {
 		}
 		w.listed = ok
 		if ok {
+			bounds = bounds || !slices.Equal(w.Bases, now.Bases)
 			w.Worker = now
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(there)) {
+		bounds = bounds || len(there[name].Bases) > 0
 		s.workers = append(s.workers, &worker{Worker: there[name], listed: true, doubts: map[*job]bool{}})
 		s.emit(Joined{there[name]})
 	}
 	slices.SortFunc(s.workers, func(a, b *worker) int { return strings.Compare(a.Name, b.Name) })
+	if bounds {
+		s.classify()
+	}
+}
+
+// classify puts what is ready into classes anew.
+func (s *state) classify() {
+	before := s.classes
+	s.classes = map[string]*class{}
+	for _, c := range before {
+		for _, j := range c.drain() {
+			s.enqueue(j)
+		}
+	}
+}
+
+// bound names the workers for certain bases that may have this one.
+func (s *state) bound(base string) (names []string) {
+	for _, w := range s.workers {
+		if len(w.Bases) > 0 && w.may(base) {
+			names = append(names, w.Name)
+		}
+	}
+	return names
 }
 
 // start gives a job that was taken off its queue to a worker.
@@ -214,10 +247,11 @@ func (s *state) start(j *job, w *worker, now time.Time) *job {
 // enqueue lets a job wait for a worker.
 func (s *state) enqueue(j *job) {
 	j.phase = ready
-	key := classKey(j)
+	bound := s.bound(j.Base())
+	key := classKey(j, bound)
 	c := s.classes[key]
 	if c == nil {
-		c = &class{architecture: j.Architecture, features: j.Features, not: slices.Clone(j.not), only: j.Task.Worker}
+		c = &class{architecture: j.Architecture, features: j.Features, bound: bound, not: slices.Clone(j.not), only: j.Task.Worker}
 		s.classes[key] = c
 	}
 	c.push(j)
