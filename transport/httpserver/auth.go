@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"errors"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,11 @@ type identity struct {
 
 func known(user store.User) identity {
 	return identity{name: user.Name, access: api.Access(user.Access), repository: user.Repository, bases: user.Bases}
+}
+
+// in says whether a repository is the user's to work on.
+func (who identity) in(id alpm.RepositoryID) bool {
+	return who.repository == (alpm.RepositoryID{}) || who.repository == id
 }
 
 // about refuses work on a base that is not among the user's.
@@ -158,23 +164,36 @@ func (s *Server) checkUser(c *call, name, password string) (store.User, proof, e
 	return user, proof{hash: user.Password}, err
 }
 
-// login gives a cookie for a name and a password, or a token in its place. With
-// log-in off, or through the unix socket, there is nothing to give: the page is
-// the answer.
+// login gives a cookie for a name and a password, or a token in its place.
 func (s *Server) login(c *call) error {
 	var in api.Login
 	if err := c.decode(&in); err != nil {
 		return err
 	}
-	if s.config.Auth.Enabled {
-		user, by, err := s.checkUser(c, in.Username, in.Password)
-		if err != nil {
-			return refusal(err)
-		}
-		s.setCookie(c, s.newSession(user, by), s.config.Auth.MaxAge)
+	if err := s.begin(c, in); err != nil {
+		return err
 	}
-	c.w.Header().Set("Location", "/")
-	return c.text(302)
+	return c.redirect("/")
+}
+
+// begin begins a session. With log-in off, or through the unix socket, there is
+// none to begin: the page is the answer.
+func (s *Server) begin(c *call, in api.Login) error {
+	if !s.config.Auth.Enabled {
+		return nil
+	}
+	user, by, err := s.checkUser(c, in.Username, in.Password)
+	if err != nil {
+		return refusal(err)
+	}
+	s.setCookie(c, s.newSession(user, by), s.config.Auth.MaxAge)
+	return nil
+}
+
+// redirect sends a browser to a page of ours.
+func (c *call) redirect(page string) error {
+	c.w.Header().Set("Location", page)
+	return c.text(http.StatusFound)
 }
 
 // refusal is how a stranger is told.
@@ -198,6 +217,5 @@ func (s *Server) logout(c *call) error {
 	}
 	s.sessions.end(cookie.Value)
 	s.setCookie(c, "", -1)
-	c.w.Header().Set("Location", "/")
-	return c.text(302)
+	return c.redirect("/")
 }

@@ -21,18 +21,37 @@ func parsePages() (*template.Template, error) { return template.New("pages").Par
 type pageData struct {
 	Title    string
 	Version  string // of the program
-	User     string
 	IndexURL string
+	User     string
+	LogOut   bool // the visitor has a session
+	LogIn    bool // … could have one
+	Hidden   bool // … may not read
+	// What the form that logs in holds, and why it did not.
+	LogInUser, LogInPage, LogInFailed string
 }
 
-func (s *Server) pageData(title string, who identity) pageData {
-	return pageData{Title: title, Version: s.config.Version, User: who.name, IndexURL: s.config.IndexURL}
+// visit identifies the visitor, and makes what every page shows them.
+func (s *Server) visit(c *call, title string) (pageData, error) {
+	who, err := s.identify(c)
+	if err != nil {
+		return pageData{}, err
+	}
+	c.who = who
+	_, noCookie := c.Cookie(api.CookieSession)
+	data := pageData{
+		Title: title, Version: s.config.Version, IndexURL: s.config.IndexURL, User: who.name,
+		LogOut: who.name != "" && noCookie == nil, LogIn: who.stranger, Hidden: !who.access.Allows(api.ScopeRead),
+		LogInPage: c.URL.RequestURI(),
+	}
+	if c.failed != nil {
+		data.LogIn, data.LogInUser, data.LogInPage, data.LogInFailed = true, c.failed.user, c.failed.page, c.failed.why
+	}
+	return data, nil
 }
 
 // packagesPage is all repositories.
 type packagesPage struct {
 	pageData
-	Hidden       bool // the visitor may not read
 	Repositories []pageRepository
 }
 
@@ -70,14 +89,17 @@ func pagePackageOf(e api.PackageEntry, now time.Time) pagePackage {
 
 // page shows the packages of all repositories to those who may read.
 func (s *Server) page(c *call) error {
-	who, err := s.identify(c)
+	visit, err := s.visit(c, "ahriman")
 	if err != nil {
 		return err
 	}
-	data := packagesPage{pageData: s.pageData("ahriman", who), Hidden: !who.access.Allows(api.ScopeRead)}
+	data := packagesPage{pageData: visit}
 	for _, r := range s.config.Repositories {
 		if data.Hidden || s.config.ServiceOnly {
 			break
+		}
+		if !c.who.in(r.ID) {
+			continue
 		}
 		one, err := s.pageRepository(c, r)
 		if err != nil {
@@ -97,7 +119,11 @@ func (s *Server) show(c *call, name string, data any) error {
 	header := c.w.Header()
 	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	header.Set("X-Content-Type-Options", "nosniff")
-	return c.answer(document{body: b.Bytes(), kind: "text/html; charset=utf-8", etag: etagOf(b.Bytes())})
+	d := document{body: b.Bytes(), kind: "text/html; charset=utf-8", etag: etagOf(b.Bytes())}
+	if c.failed != nil {
+		d.status = c.failed.status
+	}
+	return c.answer(d)
 }
 
 func (s *Server) pageRepository(c *call, r Repository) (pageRepository, error) {

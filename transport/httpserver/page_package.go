@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"time"
 
@@ -13,8 +14,14 @@ import (
 // elsewhere.
 const pathPackagePage = "/packages/{base}"
 
-// shownLines is how much of a log a page shows.
-const shownLines = 5000
+// How much of a log a page shows.
+const (
+	shownLines = 5000
+	shownBytes = 1 << 20
+)
+
+// invisible is what programs send to a terminal besides text.
+var invisible = regexp.MustCompile(`\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]`)
 
 // packagePage is one base with its last log.
 type packagePage struct {
@@ -30,12 +37,12 @@ type packagePage struct {
 // packagePage shows a base to those who may read, and its log to those who may
 // read that.
 func (s *Server) packagePage(c *call) error {
-	who, err := s.identify(c)
+	visit, err := s.visit(c, c.base())
 	if err != nil {
 		return err
 	}
-	if !who.access.Allows(api.ScopeRead) {
-		return s.show(c, "packages", packagesPage{pageData: s.pageData("ahriman", who), Hidden: true})
+	if visit.Hidden {
+		return s.show(c, "packages", packagesPage{pageData: visit})
 	}
 	r, err := s.repository(c)
 	if err != nil {
@@ -46,8 +53,8 @@ func (s *Server) packagePage(c *call) error {
 		return err
 	}
 	page := packagePage{
-		pageData: s.pageData(c.base(), who), Package: pagePackageOf(entryOf(r.ID, record), time.Now()),
-		Names: slices.Sorted(maps.Keys(record.Package.Packages)), LogHidden: !who.access.Allows(api.ScopeInspect) || who.about(c.base()) != nil,
+		pageData: visit, Package: pagePackageOf(entryOf(r.ID, record), time.Now()),
+		Names: slices.Sorted(maps.Keys(record.Package.Packages)), LogHidden: !c.who.access.Allows(api.ScopeInspect) || c.who.about(c.base()) != nil,
 	}
 	if !page.LogHidden {
 		if err := s.lastLog(c, r, &page); err != nil {
@@ -67,11 +74,15 @@ func (s *Server) lastLog(c *call, r Repository, page *packagePage) error {
 	lines, err := s.config.Store.Logs(c.Context(), r.ID, c.base(), store.LogQuery{
 		Version: newest[0].Version, Process: newest[0].Process, Limit: shownLines + 1,
 	})
-	if len(lines) > shownLines {
-		page.LogCut, lines = true, lines[len(lines)-shownLines:]
+	size := 0
+	for _, line := range slices.Backward(lines) {
+		size += len(line.Message)
+		if len(page.Log) == shownLines || size > shownBytes {
+			page.LogCut = true
+			break
+		}
+		page.Log = append(page.Log, invisible.ReplaceAllString(line.Message, ""))
 	}
-	for _, line := range lines {
-		page.Log = append(page.Log, line.Message)
-	}
+	slices.Reverse(page.Log)
 	return err
 }

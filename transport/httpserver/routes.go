@@ -11,6 +11,8 @@ import (
 // parts that the configuration leaves out do not exist.
 func (s *Server) addRoutes() {
 	s.add("/{$}", route{"GET": serve(api.ScopePublic, s.page)})
+	s.add(pathLoginPage, route{"GET": serve(api.ScopePublic, s.page), "POST": serve(api.ScopePublic, s.loginPage)})
+	s.add(pathLogoutPage, route{"POST": serve(api.ScopePublic, s.logoutPage)})
 	s.add(pathDocs, route{"GET": serveJSON(api.ScopePublic, s.docs)})
 	s.add(api.PathHealth, route{"GET": serveJSON(api.ScopePublic, health)})
 	s.add(api.PathLogin, route{"POST": serve(api.ScopePublic, s.login)})

@@ -35,7 +35,8 @@ type call struct {
 	// foreign is a request that the page of another site makes a browser send,
 	// and that changes something.
 	foreign bool
-	who     identity // set once authorize let the request pass
+	who     identity     // set once authorize let the request pass
+	failed  *failedLogin // by the form of a page; nil: none did
 }
 
 // endpoint is what one method of a path does, and for whom.
@@ -138,16 +139,29 @@ func etagOf(body []byte) string {
 
 // decode reads the body as JSON, whatever its Content-Type says.
 func (c *call) decode(to any) error {
+	text, err := c.read()
+	if err != nil {
+		return err
+	}
+	return unmarshal(text, to)
+}
+
+// read reads a body that is taken as a whole.
+func (c *call) read() ([]byte, error) {
 	deadline := http.NewResponseController(c.w)
 	deadline.SetReadDeadline(time.Now().Add(c.patience()))
 	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxJSON))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return api.Errorf(api.ErrTooLarge, "the body is longer than %d bytes", maxJSON)
+		return nil, api.Errorf(api.ErrTooLarge, "the body is longer than %d bytes", maxJSON)
 	}
 	if err != nil { // the deadline stays: nobody is to wait for the rest
-		return api.Errorf(api.ErrBadRequest, "reading the body: %v", err)
+		return nil, api.Errorf(api.ErrBadRequest, "reading the body: %v", err)
 	}
 	deadline.SetReadDeadline(time.Time{})
+	return body, nil
+}
+
+func unmarshal(body []byte, to any) error {
 	if err := json.Unmarshal(body, to); err != nil {
 		return api.Errorf(api.ErrBadRequest, "the body is not the JSON that is expected: %v", err)
 	}
