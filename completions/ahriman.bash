@@ -118,6 +118,16 @@ __ahriman_command() {
 		values+=' '
 		arguments+=' packages*'
 		;;
+	repo-create-keyring)
+		flags+=' -n --now --json'
+		values+=' '
+		arguments+=' '
+		;;
+	repo-create-mirrorlist)
+		flags+=' -n --now --json'
+		values+=' '
+		arguments+=' '
+		;;
 	repo-daemon | daemon)
 		flags+=' --aur --no-aur --changes --no-changes --check-files --no-check-files --dependencies --no-dependencies --dry-run --increment --no-increment --local --no-local --manual --no-manual -u --username --vcs --no-vcs -y --refresh --json -i --interval --partitions --no-partitions'
 		values+=' -u=none --username=none -i=none --interval=none'
@@ -293,7 +303,7 @@ __ahriman_globals() {
 		arguments+=' '
 }
 
-__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+__ahriman_commands='aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 
 # __ahriman_reply WORD PREFIX < lines: offers the lines that begin with WORD.
 __ahriman_reply() {

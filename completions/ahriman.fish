@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -165,6 +165,12 @@ complete -c ahriman -n '__ahriman_command_is repo-check check' -l no-vcs -d 'not
 complete -c ahriman -n '__ahriman_command_is repo-check check' -s y -l refresh -d 'fetch the distribution\'s databases from alpm.mirror first where they have changed; twice, in any case'
 complete -c ahriman -n '__ahriman_command_is repo-check check' -l json -d 'print one JSON object a line'
 complete -c ahriman -n '__ahriman_command_is repo-check check' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'repo-create-keyring' -d 'make a package of the repository\'s keys'
+complete -c ahriman -n '__ahriman_command_is repo-create-keyring' -s n -l now -d 'build and publish what was made at once'
+complete -c ahriman -n '__ahriman_command_is repo-create-keyring' -l json -d 'print one object a line: base, version, path; with --now events'
+complete -c ahriman -n __ahriman_no_command -a 'repo-create-mirrorlist' -d 'make a package of the repository\'s mirrors'
+complete -c ahriman -n '__ahriman_command_is repo-create-mirrorlist' -s n -l now -d 'build and publish what was made at once'
+complete -c ahriman -n '__ahriman_command_is repo-create-mirrorlist' -l json -d 'print one object a line: base, version, path; with --now events'
 complete -c ahriman -n __ahriman_no_command -a 'repo-daemon' -d 'update again and again'
 complete -c ahriman -n __ahriman_no_command -a 'daemon' -d 'update again and again'
 complete -c ahriman -n '__ahriman_command_is repo-daemon daemon' -l aur -d 'build what is newer in the AUR than in the repository'

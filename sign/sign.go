@@ -15,11 +15,12 @@ const MaxSignature = 16 << 10
 
 // What is wrong with a key.
 var (
-	ErrNoKey      = errors.New("there is no such secret key")
-	ErrUnknownKey = errors.New("signed by a key that is not in the keyring")
-	ErrKeyExpired = errors.New("the key has expired")
-	ErrKeyRevoked = errors.New("the key was revoked")
-	ErrKeyLocked  = errors.New("the key is locked and the agent cannot ask for its passphrase")
+	ErrNoKey       = errors.New("there is no such secret key")
+	ErrNoPublicKey = errors.New("there is no such public key, or more than one")
+	ErrUnknownKey  = errors.New("signed by a key that is not in the keyring")
+	ErrKeyExpired  = errors.New("the key has expired")
+	ErrKeyRevoked  = errors.New("the key was revoked")
+	ErrKeyLocked   = errors.New("the key is locked and the agent cannot ask for its passphrase")
 )
 
 // What is wrong with a signature.
@@ -29,8 +30,8 @@ var (
 	ErrMalformed        = errors.New("malformed signature")
 )
 
-// KeyError says why a key cannot sign: errors.Is tells ErrNoKey, ErrKeyExpired,
-// ErrKeyRevoked and ErrKeyLocked apart.
+// KeyError says why a key cannot be used: errors.Is tells ErrNoKey, ErrNoPublicKey,
+// ErrKeyExpired, ErrKeyRevoked and ErrKeyLocked apart.
 type KeyError struct {
 	Key string // as it was configured
 	Err error
@@ -46,6 +47,8 @@ func (e *KeyError) Hint() string {
 	switch {
 	case errors.Is(e.Err, ErrNoKey):
 		return "gpg --list-secret-keys, run as the same user, shows what is there; check sign.key and GNUPGHOME"
+	case errors.Is(e.Err, ErrNoPublicKey):
+		return "gpg --list-keys, run as the same user, shows what is there; name keys by their fingerprints, service-key-import takes them from a keyserver"
 	case errors.Is(e.Err, ErrKeyExpired):
 		return "gpg --quick-set-expire FINGERPRINT 1y prolongs it; then hand the public key out again"
 	case errors.Is(e.Err, ErrKeyRevoked):

@@ -35,17 +35,19 @@ type Grammar struct {
 	Vercmp                vercmp                `cmd:"" name:"vercmp" group:"package" unsafe:"" help:"compare package versions"`
 
 	// Repository.
-	RepoBackup        repoBackup        `cmd:"" name:"repo-backup" group:"repository" help:"pack configuration, database, local sources and keys"`
-	RepoCheck         repoCheck         `cmd:"" name:"repo-check" aliases:"check" group:"repository" help:"say what is newer than the repository, and change nothing"`
-	RepoDaemon        repoDaemon        `cmd:"" name:"repo-daemon" aliases:"daemon" group:"repository" help:"update again and again"`
-	RepoExport        repoExport        `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
-	RepoImport        repoImport        `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
-	RepoRebuild       repoRebuild       `cmd:"" name:"repo-rebuild" aliases:"rebuild" group:"repository" help:"build again what is published"`
-	RepoRemoveUnknown repoRemoveUnknown `cmd:"" name:"repo-remove-unknown" aliases:"remove-unknown" group:"repository" help:"remove packages whose source is gone"`
-	RepoRestore       repoRestore       `cmd:"" name:"repo-restore" group:"repository" unsafe:"" help:"put back what repo-backup has packed"`
-	RepoRollback      repoRollback      `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
-	RepoStatusUpdate  repoStatusUpdate  `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
-	RepoUpdate        repoUpdate        `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
+	RepoBackup           repoBackup           `cmd:"" name:"repo-backup" group:"repository" help:"pack configuration, database, local sources and keys"`
+	RepoCheck            repoCheck            `cmd:"" name:"repo-check" aliases:"check" group:"repository" help:"say what is newer than the repository, and change nothing"`
+	RepoCreateKeyring    repoCreateKeyring    `cmd:"" name:"repo-create-keyring" group:"repository" help:"make a package of the repository's keys"`
+	RepoCreateMirrorlist repoCreateMirrorlist `cmd:"" name:"repo-create-mirrorlist" group:"repository" help:"make a package of the repository's mirrors"`
+	RepoDaemon           repoDaemon           `cmd:"" name:"repo-daemon" aliases:"daemon" group:"repository" help:"update again and again"`
+	RepoExport           repoExport           `cmd:"" name:"repo-export" group:"repository" help:"copy the repository to a directory, for other tools"`
+	RepoImport           repoImport           `cmd:"" name:"repo-import" group:"repository" help:"publish what another tool made of a copy"`
+	RepoRebuild          repoRebuild          `cmd:"" name:"repo-rebuild" aliases:"rebuild" group:"repository" help:"build again what is published"`
+	RepoRemoveUnknown    repoRemoveUnknown    `cmd:"" name:"repo-remove-unknown" aliases:"remove-unknown" group:"repository" help:"remove packages whose source is gone"`
+	RepoRestore          repoRestore          `cmd:"" name:"repo-restore" group:"repository" unsafe:"" help:"put back what repo-backup has packed"`
+	RepoRollback         repoRollback         `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
+	RepoStatusUpdate     repoStatusUpdate     `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
+	RepoUpdate           repoUpdate           `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 
 	// Distribution and pipelines.
 	Build        buildCommand `cmd:"" name:"build" group:"distribution" unsafe:"" help:"build packages in the order of their dependencies"`

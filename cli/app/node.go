@@ -204,8 +204,13 @@ func (n *node) addBuilding(c *update.Config) error {
 
 // triggers makes the chain of these triggers; nil: the configured ones.
 func (n *node) triggers(names []string) (*trigger.Chain, error) {
+	return trigger.New(names, n.triggerOptions())
+}
+
+func (n *node) triggerOptions() trigger.Options {
 	options := triggerOptions(n.env, n.settings, n.logger)
 	options.Output = n.reports
+	options.Register, options.PackagerKeys = n.register, n.packagerKeys
 	options.Sources = func(ctx context.Context, p source.Package, dir string) error {
 		found, err := n.sources.FromOrigin(p.Base, p.Origin)
 		if err == nil {
@@ -213,7 +218,7 @@ func (n *node) triggers(names []string) (*trigger.Chain, error) {
 		}
 		return err
 	}
-	return trigger.New(names, options)
+	return options
 }
 
 // packager returns who a user builds as: the packager of that user, when

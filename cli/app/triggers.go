@@ -15,6 +15,7 @@ func triggerOptions(env *Env, s *config.Settings, messages *slog.Logger) trigger
 		Settings: s, Output: env.Stdout, Messages: messages, Environ: env.Environ,
 		Uploader:   func(service config.RemoteService) (trigger.Uploader, error) { return connect(s, &service) },
 		Caller:     func() (trigger.Caller, error) { return connect(s, nil) },
+		PublicKeys: newGPG(env, "").PublicKeys,
 		RotateLogs: func(ctx context.Context, keep int) error { return rotateLogs(ctx, s, keep) },
 	}
 }

@@ -40,8 +40,8 @@ type GitTarget struct {
 // that Type names is not nil.
 type PackageTarget struct {
 	Target
-	Keyring    *KeyringGenerator    `type:"keyring-generator" effect:"none"`
-	Mirrorlist *MirrorlistGenerator `type:"mirrorlist-generator" effect:"none"`
+	Keyring    *KeyringGenerator    `type:"keyring-generator"`
+	Mirrorlist *MirrorlistGenerator `type:"mirrorlist-generator"`
 }
 
 // RemoteService uploads packages to the master that the section status names.
@@ -162,25 +162,23 @@ type GitRemote struct {
 	CommitUser  string `ini:"commit_user" default:"ahriman"`            //
 }
 
-// KeyringGenerator has no effect yet. It describes a package of keys. Where a name is empty, it is
-// made from the repository's: <repository>-keyring.
+// KeyringGenerator describes a package of keys.
 type KeyringGenerator struct {
 	Description string   `ini:"description"` // empty: "<repository> PGP keyring"
 	Homepage    string   `ini:"homepage" as:"url"`
 	License     []string `ini:"license" default:"Unlicense"`
-	Package     string   `ini:"package"`
-	Packagers   []string `ini:"packagers" as:"key"` // empty: Sign.Keys
+	Package     string   `ini:"package"`            // empty: <repository>-keyring
+	Packagers   []string `ini:"packagers" as:"key"` // empty: Sign.Keys, and the keys of users
 	Revoked     []string `ini:"revoked" as:"key"`
 	Trusted     []string `ini:"trusted" as:"key"` // empty: Sign.Key
 }
 
-// MirrorlistGenerator has no effect yet. It describes a package with a list of mirrors. Where a name
-// is empty, it is made from the repository's: <repository>-mirrorlist.
+// MirrorlistGenerator describes a package with a list of mirrors.
 type MirrorlistGenerator struct {
 	Description string   `ini:"description"` // empty: "<repository> mirror list for use by pacman"
 	Homepage    string   `ini:"homepage" as:"url"`
 	License     []string `ini:"license" default:"Unlicense"`
-	Package     string   `ini:"package"`
-	Path        string   `ini:"path"` // in the package; empty: /etc/pacman.d/<repository>-mirrorlist
-	Servers     []string `ini:"servers" required:"yes"`
+	Package     string   `ini:"package"`                // empty: <repository>-mirrorlist
+	Path        string   `ini:"path"`                   // in the package; empty: /etc/pacman.d/<repository>-mirrorlist
+	Servers     []string `ini:"servers" required:"yes"` // as Server in pacman.conf(5)
 }

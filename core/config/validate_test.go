@@ -68,7 +68,7 @@ func TestValidate(t *testing.T) {
 			`ahriman.ini:5: error: [mine] timeout: "x": not a time: a whole number of seconds, or 90s, 15m, 1h30m`,
 			"ahriman.ini:6: error: [mine] nothing: no such option"}},
 		{"package", "[mirrorlist]\ntarget = mirrors\n[mirrors]\npackage = x", []string{
-			"ahriman.ini:2: warning: [mirrorlist] target: mirrors has no effect yet: the type mirrorlist-generator does not exist here"}},
+			"ahriman.ini:3: error: [mirrors] servers: not set, and required by [mirrorlist] target"}},
 		{"pull", "[remote-pull]\ntarget = gitremote\n[gitremote]\npush_url = x", []string{
 			"ahriman.ini:3: error: [gitremote] pull_url: not set, and required by [remote-pull] target"}},
 		{"no master", "[upload]\ntarget = remote-service\n[remote-service]", []string{

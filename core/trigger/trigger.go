@@ -95,6 +95,14 @@ type Options struct {
 	// Sources puts the sources of a package, without patches, into an empty
 	// directory, for RemotePush.
 	Sources func(ctx context.Context, p source.Package, dir string) error
+	// PublicKeys exports what Keyring packs.
+	PublicKeys PublicKeys
+	// PackagerKeys are the keys of users, for Keyring where its section names no
+	// packagers. Nil: none.
+	PackagerKeys func(context.Context) ([]string, error)
+	// Register makes a package known whose sources Keyring or Mirrorlist has put
+	// into cache/. Nil: nobody keeps track.
+	Register func(context.Context, source.Package) error
 	// RotateLogs removes all logs but the last keep builds' of each base.
 	RotateLogs func(ctx context.Context, keep int) error
 	// Registrar makes a worker known to its master. Nil in a process that does
@@ -162,25 +170,16 @@ func build(name string, options Options) (trigger, error) {
 		// its workers from the store: whoever opens those asks Chain.Has.
 		return trigger{}, nil
 	case Keyring:
-		return notYet(name, len(options.Settings.Keyring))
+		return newKeyring(options)
 	case Mirrorlist:
-		return notYet(name, len(options.Settings.Mirrorlist))
+		return newMirrorlist(options)
 	case Archive:
-		return notYet(name, 1)
+		return trigger{}, &NameError{Name: "trigger " + name, Problem: "is not supported yet", Advice: "remove it from build.triggers"}
 	}
 	if path, ok := strings.CutPrefix(name, ExecPrefix); ok {
 		return newExec(path, options)
 	}
 	return trigger{}, unknown(name)
-}
-
-// notYet refuses a trigger that does not exist here, unless it has no target
-// and would do nothing.
-func notYet(name string, targets int) (trigger, error) {
-	if targets == 0 {
-		return trigger{}, nil
-	}
-	return trigger{}, &NameError{Name: "trigger " + name, Problem: "is not supported yet", Advice: "remove it from build.triggers"}
 }
 
 // NameError is a trigger, or a target of one, that cannot be run.

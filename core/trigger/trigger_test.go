@@ -215,7 +215,8 @@ func TestRefusedTargets(t *testing.T) {
 		{trigger.Upload, "[upload]\ntarget = rsync\n[rsync]\ncommand = rsync\nremote = a:b", "upload.target rsync is of type rsync, which is not supported yet"},
 		{trigger.Report, "[report]\ntarget = rss\n[rss]\npath = /x\nlink_path = http://a", "report.target rss"},
 		{trigger.RemotePull, "[remote-pull]\ntarget = gitremote\n[gitremote]\npush_url = x", "has no pull_url"},
-		{trigger.Keyring, "[keyring]\ntarget = keyring-generator\n[keyring-generator]", "not supported yet"},
+		{trigger.Mirrorlist, "[mirrorlist]\ntarget = mirrors\n[mirrors]\npath = /x", "mirrorlist.target mirrors has no servers"},
+		{trigger.Mirrorlist, "[mirrorlist]\ntarget = mirrors\n[mirrors]\nservers = https://a\npath = /x/../y", "has the path"},
 	} {
 		_, err := trigger.New([]string{test.name}, trigger.Options{Settings: settings(t, test.text)})
 		if err == nil || !strings.Contains(err.Error(), test.want) {
