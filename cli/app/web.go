@@ -2,9 +2,9 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -22,7 +22,7 @@ type web struct {
 
 // Help has the examples.
 func (web) Help() string {
-	return `Serves all repositories, or those that -r and -a choose, until it gets a signal; requests that run are then given ten seconds. It listens on web.host and web.port, and on web.unix_socket, whose clients are trusted. Repositories are served to pacman below /repo/NAME/ARCHITECTURE. Masters that may (access full or builder) have packages built here, worker.slots at once.
+	return `Serves all repositories, or those that -r and -a choose, until it gets a signal; requests that run are then given ten seconds. It listens on web.host and web.port, and on web.unix_socket, whose clients are trusted: with web.unix_socket_unsafe, which is the default as with ahriman, that is everybody on this machine, without it the user who serves and root. With web.tls_certificate and web.tls_key it speaks HTTPS; files that are renewed count from the next connection on. Repositories are served to pacman below /repo/NAME/ARCHITECTURE. Masters that may (access full or builder) have packages built here, worker.slots at once.
 
 By default browsers let the pages of any site read here what anyone may read, and act with a password or token that they have; they never act by the log-in of who looks at them, nor where none is needed. web.cors_allow_origins names the sites whose pages may ask; where log-in is off, those may change things too. web.cors_allow_methods, cors_allow_headers and cors_expose_headers narrow it further.
 
@@ -62,7 +62,7 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	if err := errors.Join(jobs.Resume(ctx), db.TrimJobs(ctx, keptJobs)); err != nil {
 		return err
 	}
-	listeners, err := c.listen(all[0])
+	listeners, err := c.listen(all[0], logger)
 	if err != nil {
 		return err
 	}
@@ -86,14 +86,14 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 const keptJobs = 1000
 
 // listen opens what the command line or the configuration names: TCP first.
-func (c *web) listen(s *config.Settings) ([]net.Listener, error) {
+func (c *web) listen(s *config.Settings, logger *slog.Logger) ([]net.Listener, error) {
 	var listeners []net.Listener
 	address := c.Address
 	if address == "" && s.Web.Port != 0 {
 		address = net.JoinHostPort(s.Web.Host, strconv.Itoa(s.Web.Port))
 	}
 	if address != "" {
-		l, err := listenTCP(address, s)
+		l, err := listenTCP(address, s, logger)
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func (c *web) listen(s *config.Settings) ([]net.Listener, error) {
 	return listeners, nil
 }
 
-func listenTCP(address string, s *config.Settings) (net.Listener, error) {
+func listenTCP(address string, s *config.Settings, logger *slog.Logger) (net.Listener, error) {
 	if (s.Web.TLSCertificate == "") != (s.Web.TLSKey == "") {
 		return nil, Hinted(fmt.Errorf("%s sets one of web.tls_certificate and web.tls_key", s.Path), "set both, or neither")
 	}
@@ -123,14 +123,12 @@ func listenTCP(address string, s *config.Settings) (net.Listener, error) {
 	if err != nil || s.Web.TLSCertificate == "" {
 		return l, err
 	}
-	certificate, err := tls.LoadX509KeyPair(s.Web.TLSCertificate, s.Web.TLSKey)
+	encrypted, err := httpserver.ListenTLS(l, s.Web.TLSCertificate, s.Web.TLSKey, logger)
 	if err != nil {
 		l.Close()
-		return nil, fmt.Errorf("reading %s and %s: %w", s.Web.TLSCertificate, s.Web.TLSKey, err)
+		return nil, err
 	}
-	return tls.NewListener(l, &tls.Config{
-		Certificates: []tls.Certificate{certificate}, NextProtos: []string{"h2", "http/1.1"}, MinVersion: tls.VersionTLS12,
-	}), nil
+	return encrypted, nil
 }
 
 // writeWhole writes a small file that a waiting process never sees half of.

@@ -222,6 +222,9 @@ func (c *call) text(status int) error {
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if c, ok := r.Context().Value(connOf{}).(*conn); ok {
+		c.handled.Store(true)
+	}
 	if next := s.replaced.Load(); next != nil {
 		s = next
 	}
@@ -231,7 +234,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = uuid.NewString()
 	}
 	w.Header().Set(api.HeaderRequestID, id)
-	if r.RequestURI == "*" { // which the mux refuses in words of its own
+	if r.RequestURI == "*" || r.Method == http.MethodConnect { // no paths: the mux refuses them in words of its own
 		s.handler(s.unknown).ServeHTTP(counted, r)
 	} else {
 		s.mux.ServeHTTP(counted, r)

@@ -251,15 +251,21 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		ErrorLog:          slog.NewLogLogger(s.config.Log.Handler(), slog.LevelWarn),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if c.LocalAddr().Network() == "unix" {
-				return context.WithValue(ctx, trusted{}, true)
+				ctx = context.WithValue(ctx, trusted{}, true)
 			}
-			return ctx
+			return context.WithValue(ctx, connOf{}, c)
 		},
+		ConnState: func(c net.Conn, state http.ConnState) {
+			if ours, ok := c.(*conn); ok && state == http.StateIdle {
+				ours.handled.Store(false)
+			}
+		},
+		DisableGeneralOptionsHandler: true,
 	}
 	s.removeLeftovers()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { ended <- server.Serve(l) }()
+		go func() { ended <- server.Serve(listener{l}) }()
 	}
 	var err error
 	running := len(listeners)
