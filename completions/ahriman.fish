@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-statistics repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -227,6 +227,15 @@ complete -c ahriman -n __ahriman_no_command -a 'repo-rollback' -d 'go back to an
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l list -d 'print the generations that are kept, and what each changed'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l dry-run -d 'print what would change and change nothing'
 complete -c ahriman -n '__ahriman_command_is repo-rollback' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'repo-statistics' -d 'sum up builds and other events of packages'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -l chart -r -F -d 'draw the times into this file too, an SVG'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -s e -l event -x -d 'which events: package-updated, package-update-failed, package-outdated, package-held, … (default package-updated)'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -l from-date -x -d 'only events since then: 2026-11-22, or with the time 2026-11-22T15:04:05'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -l limit -x -d 'only so many events, the newest; negative or 0: all (default -1)'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -l offset -x -d 'leave out so many of the newest events first (default 0)'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -l to-date -x -d 'only events until then; of a date alone until its end'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -l json -d 'print one object a line; times in seconds'
+complete -c ahriman -n '__ahriman_command_is repo-statistics' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-status-update' -d 'set the status of the service'
 complete -c ahriman -n '__ahriman_command_is repo-status-update' -s s -l status -x -a 'unknown pending building failed success' -d 'new status: unknown,pending,building,failed,success (default success)'
 complete -c ahriman -n __ahriman_no_command -a 'repo-update' -d 'publish what waits, build what is due'

@@ -46,6 +46,7 @@ type Grammar struct {
 	RepoRemoveUnknown    repoRemoveUnknown    `cmd:"" name:"repo-remove-unknown" aliases:"remove-unknown" group:"repository" help:"remove packages whose source is gone"`
 	RepoRestore          repoRestore          `cmd:"" name:"repo-restore" group:"repository" unsafe:"" help:"put back what repo-backup has packed"`
 	RepoRollback         repoRollback         `cmd:"" name:"repo-rollback" group:"repository" help:"go back to an earlier publication"`
+	RepoStatistics       repoStatistics       `cmd:"" name:"repo-statistics" group:"repository" help:"sum up builds and other events of packages"`
 	RepoStatusUpdate     repoStatusUpdate     `cmd:"" name:"repo-status-update" group:"repository" help:"set the status of the service"`
 	RepoUpdate           repoUpdate           `cmd:"" name:"repo-update" aliases:"update" group:"repository" help:"publish what waits, build what is due"`
 

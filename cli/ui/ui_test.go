@@ -2,6 +2,9 @@ package ui
 
 import (
 	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -136,5 +139,27 @@ func TestProgress(t *testing.T) {
 	quiet.Done()
 	if b.Len() > 0 {
 		t.Errorf("drawn without a terminal: %q", &b)
+	}
+}
+
+// TestChart checks that a picture is well-formed whatever it is of.
+func TestChart(t *testing.T) {
+	var picture strings.Builder
+	bars := []Bar{{Label: "<&\x00", Value: 0}, {Label: strings.Repeat("x", 100), Value: 2, Text: "2s"}}
+	for _, bars := range [][]Bar{nil, bars[:1], bars} {
+		picture.Reset()
+		if err := Chart(&picture, "\"heading'", bars); err != nil {
+			t.Fatal(err)
+		}
+		decoder := xml.NewDecoder(strings.NewReader(picture.String()))
+		for {
+			_, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%v\n%s", err, &picture)
+			}
+		}
 	}
 }
