@@ -23,10 +23,9 @@ func Main(ctx context.Context, env Env) int {
 	if code, ok := build.SandboxMain(env.Args); ok {
 		return code
 	}
-	out := &stdout{Writer: env.Stdout}
-	env.Stdout = out
+	env.Stdout = &stdout{Writer: env.Stdout}
 	err := run(ctx, &env)
-	code := status(ctx, err, out)
+	code := status(ctx, err)
 	complain(env.Stderr, err, code)
 	return code
 }
@@ -54,10 +53,7 @@ func run(ctx context.Context, env *Env) error {
 	case exited: // by --help or --version, which have printed
 		return nil
 	case errors.Is(err, syscall.EPIPE): // the reader of --help, which kong writes past us, has enough
-		if s, ok := env.Stdout.(*stdout); ok {
-			s.broken.Store(true)
-		}
-		return err
+		return &outputError{err}
 	case err != nil:
 		return wrongUsage(err, parser.Model)
 	}
@@ -65,7 +61,10 @@ func run(ctx context.Context, env *Env) error {
 		return err
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return parsed.Run(env, &grammar.Globals)
+	if err := parsed.Run(env, &grammar.Globals); err != nil {
+		return err
+	}
+	return env.unwritable()
 }
 
 // joinNegative writes "--flag -1" as "--flag=-1": kong takes what begins with a

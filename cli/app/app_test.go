@@ -17,12 +17,9 @@ import (
 func TestStatus(t *testing.T) {
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	broken := &stdout{Writer: io.Discard}
-	broken.broken.Store(true)
 	tests := map[string]struct {
 		ctx  context.Context
 		err  error
-		out  *stdout
 		want int
 	}{
 		"done":                      {err: nil, want: 0},
@@ -34,19 +31,15 @@ func TestStatus(t *testing.T) {
 		"canceled by itself":        {err: context.Canceled, want: 1},
 		"failed though interrupted": {ctx: canceled, err: errors.New("x"), want: 1},
 		"done though interrupted":   {ctx: canceled, want: 0},
-		"broken pipe":               {out: broken, err: fmt.Errorf("x: %w", syscall.EPIPE), want: 141},
+		"broken pipe":               {err: fmt.Errorf("x: %w", &outputError{syscall.EPIPE}), want: 141},
 		"broken pipe elsewhere":     {err: fmt.Errorf("x: %w", syscall.EPIPE), want: 1},
-		"done with a broken pipe":   {out: broken, want: 0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			if test.ctx == nil {
 				test.ctx = t.Context()
 			}
-			if test.out == nil {
-				test.out = &stdout{Writer: io.Discard}
-			}
-			if got := status(test.ctx, test.err, test.out); got != test.want {
+			if got := status(test.ctx, test.err); got != test.want {
 				t.Errorf("got %d, want %d", got, test.want)
 			}
 		})
@@ -61,7 +54,7 @@ func TestStatusOfSignal(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-ctx.Done()
-		if got, want := status(ctx, ctx.Err(), &stdout{}), 128+int(s); got != want {
+		if got, want := status(ctx, ctx.Err()), 128+int(s); got != want {
 			t.Errorf("%s: got %d, want %d", s, got, want)
 		}
 	}
@@ -93,7 +86,7 @@ func TestComplain(t *testing.T) {
 }
 
 func TestItems(t *testing.T) {
-	input := "plain one\n\n{\"path\":\"/a\",\"size\":1}\n{\"base\":\"bad\",\"error\":\"did not build\"}\n{\"base\":\"only\"}\n{\"base\":\"two\",\"files\":[\"/b\",\"/c\"]}\n"
+	input := "plain one\n\n{\"path\":\"/a\",\"size\":1}\n{\"base\":\"bad\",\"error\":\"did not build\"}\n{\"base\":\"only\"}\n{\"base\":\"two\",\"files\":[\"/b\",\"/c\"]}\n\"/d \\u00e9\"\r\n\"open\n  in \x00 it"
 	env := &Env{Stdin: strings.NewReader(input)}
 	var got []string
 	for item, err := range Items(env, []string{"first", "-", "last"}, "path", "base") {
@@ -107,9 +100,27 @@ func TestItems(t *testing.T) {
 		`only|{"base":"only"}|<nil>`,
 		`/b|{"base":"two","files":["/b","/c"]}|<nil>`,
 		`/c|{"base":"two","files":["/b","/c"]}|<nil>`,
+		"/d é||<nil>",
+		`"open||<nil>`,
+		"in \x00 it||<nil>",
 		"last||<nil>",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestItemsNUL reads names as find -print0 and sort -z write them, to the byte.
+func TestItemsNUL(t *testing.T) {
+	env := &Env{Stdin: strings.NewReader("a\x00 b\nc \x00\x00{}\x00d")}
+	var got []string
+	for item, err := range Items(env, []string{"-"}, "path") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, item.Text)
+	}
+	if diff := cmp.Diff([]string{"a", " b\nc ", "{}", "d"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -159,7 +170,7 @@ func TestOutcome(t *testing.T) {
 			for _, err := range test.fail {
 				outcome.Fail("n", err)
 			}
-			if got := status(t.Context(), outcome.Err(), &stdout{}); got != test.want {
+			if got := status(t.Context(), outcome.Err()); got != test.want {
 				t.Errorf("status %d, want %d", got, test.want)
 			}
 			if diff := cmp.Diff([]string{test.stdout, test.stderr}, []string{out.String(), errs.String()}); diff != "" {

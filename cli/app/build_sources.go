@@ -257,6 +257,7 @@ func offerOf(path string) (build.Offer, error) {
 
 // collect finds, fetches and reads what is to be built.
 func (r *buildRun) collect(ctx context.Context, names []string) error {
+	named := map[string]bool{}
 	for item, err := range Items(r.env, names, "path", "dir", "base", "name") {
 		var failure *ItemFailure
 		if errors.As(err, &failure) {
@@ -269,9 +270,16 @@ func (r *buildRun) collect(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
+		if named[item.Text] {
+			continue
+		}
+		named[item.Text] = true
 		if err := r.add(ctx, item.Text); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if _, absent := os.Stat(item.Text); absent == nil && !source.HasPKGBUILD(item.Text) {
+				err = Hinted(err, "a source is a directory with a PKGBUILD in it; repo-tree --from finds those below another")
 			}
 			r.outcome.Fail(item.Text, err)
 			if r.command.JSON {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"sync/atomic"
-	"syscall"
 
 	"ahriman/cli/ui"
 )
@@ -41,19 +41,49 @@ func (e *Env) Warn(format string, args ...any) {
 	fmt.Fprintf(e.Stderr, "ahriman: warning: %s\n", fmt.Sprintf(format, args...))
 }
 
-// stdout remembers that its reader went away, so that the end of `ahriman … |
+// stdout remembers that it could not be written, so that the end of `ahriman … |
 // head` can be told from the same error on a network connection.
 type stdout struct {
 	io.Writer
-	broken atomic.Bool
+	failed atomic.Pointer[outputError]
 }
 
 func (s *stdout) Write(p []byte) (int, error) {
 	n, err := s.Writer.Write(p)
-	if errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe) {
-		s.broken.Store(true)
+	if err == nil {
+		return n, nil
 	}
-	return n, err
+	failed := &outputError{err}
+	s.failed.Store(failed)
+	return n, failed
+}
+
+// unwritable returns the error of writing to standard output, nil without one.
+func (e *Env) unwritable() error {
+	if s, ok := e.Stdout.(*stdout); ok {
+		if failed := s.failed.Load(); failed != nil {
+			return failed
+		}
+	}
+	return nil
+}
+
+// outputError is an error of writing to standard output: it ends the command,
+// whatever of its items it met it with.
+type outputError struct{ error }
+
+func (e *outputError) Unwrap() error { return e.error }
+
+func (e *outputError) Error() string {
+	if inner, ok := errors.AsType[*fs.PathError](e.error); ok { // whose path is nothing that somebody named
+		return "writing to standard output: " + inner.Err.Error()
+	}
+	return "writing to standard output: " + e.error.Error()
+}
+
+func isOutput(err error) bool {
+	_, ok := errors.AsType[*outputError](err)
+	return ok
 }
 
 // Fd is the descriptor below, for code that asks whether it is a terminal; the

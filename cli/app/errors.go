@@ -68,13 +68,13 @@ func (e *Reported) Error() string { return e.Err.Error() }
 func (e *Reported) Unwrap() error { return e.Err }
 
 // status maps an error to the exit status. It is the only place that does.
-func status(ctx context.Context, err error, out *stdout) int {
+func status(ctx context.Context, err error) int {
 	var usage *UsageError
 	var partial *Partial
 	switch {
 	case err == nil:
 		return statusDone
-	case out.broken.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)):
+	case isOutput(err) && (errors.Is(err, syscall.EPIPE) || errors.Is(err, io.ErrClosedPipe)):
 		return statusSignal + int(syscall.SIGPIPE)
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		return statusSignal + int(signalOf(ctx))

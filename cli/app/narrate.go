@@ -60,10 +60,12 @@ func (n *narrator) Observe(_ context.Context, e update.Event) error {
 	if !ok {
 		return nil
 	}
-	if n.json {
-		return n.out.JSON(line)
+	if n.json && n.env.unwritable() == nil { // else the end of the run says so
+		_ = n.out.JSON(line)
 	}
-	n.tell(line)
+	if !n.json {
+		n.tell(line)
+	}
 	return nil
 }
 

@@ -84,6 +84,9 @@ func (c *packageInfo) Run(ctx context.Context, env *Env) error {
 		if err == nil {
 			err = c.show(env, item.Text)
 		}
+		if isOutput(err) {
+			return err
+		}
 		if err != nil {
 			outcome.Fail(item.Text, err)
 			continue

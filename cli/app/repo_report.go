@@ -1,9 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ahriman/core/config"
@@ -14,16 +16,17 @@ import (
 type repoReport struct {
 	Wait    bool     `help:"wait until the master has done what it is asked, whatever wait_timeout says"`
 	JSON    bool     `help:"print one object a line: target, process, outcome, message, updated, failed, warnings"`
-	Targets []string `arg:"" optional:"" name:"target" help:"names out of report.target; also remote-call without configuration"`
+	Targets []string `arg:"" optional:"" name:"target" help:"names out of report.target; also remote-call without configuration; - waits for the end of standard input, and reports if something came"`
 }
 
 // Help has the examples.
 func (repoReport) Help() string {
 	return `For remote-call the master (status.address) is asked to update its repository; the job's id and outcome are printed, and the exit status is the outcome's: 0, 1 when it failed, 3 when some packages did. A Python master does not tell the outcome: there it is "ended". Without waiting it is "running". The console has nothing to say outside of a run.
 
-Examples: tell the master of what was uploaded, and wait for it.
+Examples: tell the master of what was uploaded, and wait for it; at the end of a pipeline whose failures come in as JSON lines, and make the exit status 3.
 
-    ahriman upload out/*.pkg.tar.zst && ahriman report remote-call --wait`
+    ahriman upload out/*.pkg.tar.zst && ahriman report remote-call --wait
+    ahriman build -k --json foo bar | ahriman upload --json - | ahriman report --wait -`
 }
 
 // reportLine is what --json prints.
@@ -44,6 +47,9 @@ func (c *repoReport) Run(ctx context.Context, env *Env, globals *Globals) error 
 		return err
 	}
 	outcome := NewOutcome(env, c.JSON)
+	if came, err := c.await(env, outcome); err != nil || !came {
+		return cmp.Or(err, outcome.Err())
+	}
 	for _, s := range all {
 		targets, err := c.choose(s)
 		if err != nil {
@@ -53,7 +59,7 @@ func (c *repoReport) Run(ctx context.Context, env *Env, globals *Globals) error 
 			err := c.report(ctx, env, s, target)
 			var partial *Partial
 			switch {
-			case ctx.Err() != nil:
+			case ctx.Err() != nil, isOutput(err):
 				return err
 			case errors.As(err, &partial):
 				outcome.Partly(partial)
@@ -65,6 +71,27 @@ func (c *repoReport) Run(ctx context.Context, env *Env, globals *Globals) error 
 		}
 	}
 	return outcome.Err()
+}
+
+// await reads standard input to its end where "-" asks for it, and says whether
+// there is something to report: without, there always is.
+func (c *repoReport) await(env *Env, outcome *Outcome) (came bool, err error) {
+	named := len(c.Targets)
+	c.Targets = slices.DeleteFunc(c.Targets, func(name string) bool { return name == "-" })
+	if len(c.Targets) == named {
+		return true, nil
+	}
+	for item, err := range Items(env, []string{"-"}, "path", "base", "name") {
+		switch {
+		case isFailure(err):
+			outcome.Fail(item.Text, err)
+		case err != nil:
+			return false, err
+		default:
+			came = true
+		}
+	}
+	return came, nil
 }
 
 // choose returns the targets that are named, all configured ones without names.

@@ -66,6 +66,9 @@ func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
+	if len(bases) == 0 && len(c.Package) > 0 { // standard input names none, which is not all
+		return nothing(c.ExitCode)
+	}
 	return c.run(ctx, env, globals, c.request(bases))
 }
 
@@ -88,7 +91,12 @@ func (c *repoUpdate) run(ctx context.Context, env *Env, globals *Globals, reques
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if c.ExitCode && empty {
+	return nothing(empty && c.ExitCode)
+}
+
+// nothing is the error of an empty result where --exit-code asks for one.
+func nothing(asked bool) error {
+	if asked {
 		return ErrNothing
 	}
 	return nil

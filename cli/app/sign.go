@@ -61,7 +61,7 @@ func (c *signCommand) Run(ctx context.Context, env *Env, globals *Globals) error
 		}
 		err = c.signFile(ctx, env, keys, item.Text)
 		switch {
-		case ctx.Err() != nil:
+		case ctx.Err() != nil, isOutput(err):
 			return err
 		case err != nil:
 			outcome.Fail(item.Text, err)

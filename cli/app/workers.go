@@ -53,8 +53,8 @@ func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer db.Close()
-	names, err := allItems(env, c.Worker, "name", "address")
-	if err != nil {
+	names, err := c.names(env)
+	if err != nil || len(names) == 0 && len(c.Worker) > 0 { // standard input names none, which is not all
 		return err
 	}
 	if c.Action == "add" {
@@ -83,6 +83,21 @@ func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
 	}
 	defer n.Close()
 	return c.show(ctx, env, n, members)
+}
+
+// names reads what workers are meant. The error of one that is away is no failure
+// of the command that printed it.
+func (c *workers) names(env *Env) (names []string, err error) {
+	for item, err := range Items(env, c.Worker, "name", "address") {
+		if failure, ok := errors.AsType[*ItemFailure](err); ok {
+			item.Text, err = failure.Name, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		names = append(names, item.Text)
+	}
+	return names, nil
 }
 
 // chooseMembers returns the members of these names or addresses, all without.
