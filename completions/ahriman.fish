@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-statistics repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-statistics repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup service-tree-migrate user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -378,6 +378,9 @@ complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-s
 complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l web-unix-socket -r -F -d 'socket that the web service listens on'
 complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l dry-run -d 'print what would be done, with what would be written, and do nothing'
 complete -c ahriman -n '__ahriman_command_is service-setup init repo-init repo-setup setup' -l json -d 'print one object a line'
+complete -c ahriman -n __ahriman_no_command -a 'service-tree-migrate' -d 'bring the directories of an older ahriman up to date'
+complete -c ahriman -n '__ahriman_command_is service-tree-migrate' -l dry-run -d 'show what would be moved, and move nothing'
+complete -c ahriman -n '__ahriman_command_is service-tree-migrate' -l json -d 'print one object a line: from, to'
 complete -c ahriman -n __ahriman_no_command -a 'user-add' -d 'add a user, or replace one'
 complete -c ahriman -n '__ahriman_command_is user-add' -l base -x -a '(__ahriman_names packages)' -d 'the only package bases a user may work on, more than once for several; all when left out'
 complete -c ahriman -n '__ahriman_command_is user-add' -l days -x -d 'days that the token is good for; for ever when left out'

@@ -73,6 +73,7 @@ type Grammar struct {
 	ServiceRepositories   serviceRepositories   `cmd:"" name:"service-repositories" group:"service" unsafe:"" help:"list repositories"`
 	ServiceRun            serviceRun            `cmd:"" name:"service-run" aliases:"run" group:"service" unsafe:"" help:"run commands, each when the one before has succeeded"`
 	ServiceSetup          serviceSetup          `cmd:"" name:"service-setup" aliases:"init,repo-init,repo-setup,setup" group:"service" unsafe:"" help:"set up a repository on this machine"`
+	ServiceTreeMigrate    serviceTreeMigrate    `cmd:"" name:"service-tree-migrate" group:"service" help:"bring the directories of an older ahriman up to date"`
 	Complete              completeCommand       `cmd:"" name:"__complete" hidden:"" unsafe:"" help:"names for the shells' completions"`
 	NodeConnect           nodeConnect           `cmd:"" name:"node-connect" hidden:"" unsafe:"" help:"what a master runs here through SSH"`
 	NodeServe             nodeServe             `cmd:"" name:"node-serve" hidden:"" unsafe:"" help:"the server that node-connect starts"`
