@@ -62,6 +62,7 @@ func modules() map[string][]string {
 		"github.com/pkg/sftp":               {"transport"},
 		"golang.org/x/crypto":               {"transport", "core/store", "sign"},
 		"golang.org/x/term":                 {"cli/ui", "cli/app"},
+		"github.com/prometheus":             {"transport"},
 		"github.com/google/uuid":            {"cli/app", "core", "transport"},
 		"golang.org/x/sys":                  {"cli", "core", "transport", "sign"},
 		"golang.org/x/sync":                 {"cli", "core", "transport", "sign"},

@@ -1,6 +1,7 @@
 package httpserver_test
 
 import (
+	"bytes"
 	"fmt"
 	"html"
 	"net/http"
@@ -12,6 +13,9 @@ import (
 	"ahriman/core/store"
 	"ahriman/transport/api"
 	"ahriman/transport/httpserver"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 func (n *node) addPackages(count int) {
@@ -165,13 +169,28 @@ func TestMetrics(t *testing.T) {
 	n := start(t, nil)
 	n.addPackages(3)
 	n.do("GET", "/nope", nil)
-	text := string(n.want(n.do("GET", api.PathMetrics, nil), 200).body)
+	n.do("BREW", "/api/v1/packages/foo", nil)
+	a := n.want(n.do("GET", api.PathMetrics, nil), 200)
 	for _, line := range []string{
-		`ahriman_packages{repository="refrepo",architecture="x86_64",status="success"} 3`,
+		`ahriman_packages{architecture="x86_64",repository="refrepo",status="success"} 3`,
 		`ahriman_http_requests_total{method="GET",status="401"} 1`,
+		`ahriman_http_requests_total{method="other",status="405"} 1`,
+		`ahriman_http_request_duration_seconds_count{path="/api/v1/packages/{base}"} 1`,
+		`ahriman_http_request_duration_seconds_count{path="none"} 1`,
 	} {
-		if !strings.Contains(text, line+"\n") {
-			t.Errorf("no line %s in\n%s", line, text)
+		if !strings.Contains(string(a.body), line+"\n") {
+			t.Errorf("no line %s in\n%s", line, a.body)
+		}
+	}
+	// As Prometheus reads it.
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(a.body))
+	if err != nil || expfmt.ResponseFormat(a.header).FormatType() != expfmt.TypeTextPlain {
+		t.Errorf("%v: %v", a.header, err)
+	}
+	for _, name := range []string{"process_resident_memory_bytes", "process_open_fds", "go_goroutines"} {
+		if families[name] == nil {
+			t.Errorf("no %s", name)
 		}
 	}
 }

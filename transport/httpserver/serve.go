@@ -228,6 +228,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if next := s.replaced.Load(); next != nil {
 		s = next
 	}
+	begin := time.Now()
 	counted := &countingWriter{ResponseWriter: w}
 	id := r.Header.Get(api.HeaderRequestID)
 	if !sound(id) {
@@ -239,7 +240,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} else {
 		s.mux.ServeHTTP(counted, r)
 	}
-	s.requests.add(r.Method, counted.status)
+	s.requests.add(r, counted.status, time.Since(begin))
 }
 
 // handler is a route as the mux takes it.

@@ -171,7 +171,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(), routes: map[string]route{},
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
-		sessions: newSessions(), uploads: newUploadSets(), requests: &counters{all: map[answerKind]int64{}},
+		sessions: newSessions(), uploads: newUploadSets(), requests: newCounters(),
 	}
 	s.passwords = newPasswords()
 	if len(s.key) == 0 {
