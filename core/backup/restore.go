@@ -126,10 +126,13 @@ func (c *checker) entry(h *tar.Header, name string, content io.Reader) error {
 	case tar.TypeDir:
 		return nil
 	case tar.TypeReg:
-		if c.bytes += h.Size; h.Size < 0 || c.bytes < 0 {
+		entry.State, err = stateOfFile(entry.Path, content, h.Size)
+		if entry.State != Same {
+			c.bytes += h.Size
+		}
+		if h.Size < 0 || c.bytes < 0 {
 			return fmt.Errorf("%w: the size of %q", ErrUnsafe, name)
 		}
-		entry.State, err = stateOfFile(entry.Path, content, h.Size)
 	case tar.TypeSymlink:
 		if !filepath.IsLocal(path.Join(path.Dir(name), h.Linkname)) || path.IsAbs(h.Linkname) {
 			return fmt.Errorf("%w: the link %q leads to %q", ErrUnsafe, name, h.Linkname)

@@ -16,13 +16,8 @@ import (
 // files in the pool. Then the link takes the directory's place. A killed run
 // leaves the directory published, or the generation.
 func (w *writer) adopt(ctx context.Context, from string) (dir string, number int, err error) {
-	numbers, err := w.numbers()
-	if err != nil {
+	if number, err = w.unused(); err != nil {
 		return "", 0, err
-	}
-	number = 1
-	if len(numbers) > 0 {
-		number = numbers[len(numbers)-1] + 1
 	}
 	old, err := w.load(from, 0)
 	if err != nil {

@@ -71,6 +71,15 @@ func (r *Repository) numbers() ([]int, error) {
 	return numbers, err
 }
 
+// unused returns the number after the last generation that stands there.
+func (r *Repository) unused() (int, error) {
+	numbers, err := r.numbers()
+	if err != nil || len(numbers) == 0 {
+		return 1, err
+	}
+	return numbers[len(numbers)-1] + 1, nil
+}
+
 // writeGeneration writes all of a generation into dir, a new directory, and
 // makes it last. Database members are taken over from another generation.
 func (w *writer) writeGeneration(ctx context.Context, dir string, next, from *state) error {

@@ -39,13 +39,9 @@ func (r *Repository) migrate(ctx context.Context, dry bool) ([]Move, error) {
 		return nil, err
 	}
 	if len(moves) > 0 || dir != "" && number == 0 {
-		numbers, err := r.numbers()
+		next, err := r.unused()
 		if err != nil {
 			return nil, err
-		}
-		next := 1
-		if len(numbers) > 0 {
-			next = numbers[len(numbers)-1] + 1
 		}
 		moves = append(moves, Move{r.Published(), r.generation(next)})
 	}

@@ -45,15 +45,16 @@ func mirrorlistPackage(t config.PackageTarget, id alpm.RepositoryID) (*maintenan
 	if !path.IsAbs(file) || path.Clean(file) != file || strings.ContainsAny(file, "\n\"$`\\") {
 		return nil, &NameError{Name: "mirrorlist.target " + t.Name, Problem: fmt.Sprintf("has the path %q", file), Advice: "path is absolute: /etc/pacman.d/" + id.Name + "-mirrorlist"}
 	}
-	list := "# Mirrors of " + id.Name + "\n"
+	var list strings.Builder
+	list.WriteString("# Mirrors of " + id.Name + "\n")
 	for _, server := range c.Servers {
-		list += "Server = " + server + "\n"
+		list.WriteString("Server = " + server + "\n")
 	}
 	return &maintenance{
 		name:        cmp.Or(c.Package, id.Name+"-mirrorlist"),
 		description: cmp.Or(c.Description, id.Name+" mirror list for use by pacman"),
 		homepage:    c.Homepage, licenses: c.License,
-		files:   map[string]string{"mirrorlist": list},
+		files:   map[string]string{"mirrorlist": list.String()},
 		backup:  file[1:],
 		install: []string{fmt.Sprintf(`install -Dm644 mirrorlist "$pkgdir%s"`, file)},
 	}, nil
