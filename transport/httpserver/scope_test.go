@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -48,11 +49,24 @@ func TestScopes(t *testing.T) {
 	read := "read reporter full worker"
 	inspect := "reporter full worker"
 	foo := func(pattern string) string { return api.Path(pattern, "foo") }
+	file := api.Path(api.PathUploadFile, "foo", "foo")
+	untested := map[string]bool{}
+	for pattern, methods := range httpserver.Routes(n.handler) {
+		for _, method := range methods {
+			untested[method+" "+regexp.MustCompile(`\{\w+\}`).ReplaceAllString(strings.TrimSuffix(pattern, "{$}"), "foo")] = true
+		}
+	}
 	for _, test := range []struct {
 		method, path, body string
 		who                string // a leading space: strangers too
 	}{
 		{"GET", "/", "", all},
+		{"GET", "/api-docs", "", all},
+		{"GET", "/packages/foo", "", all}, // which shows what each may see
+		{"GET", "/login", "", all},
+		{"POST", "/login", "", all},
+		{"POST", "/logout", "", all},
+		{"POST", api.PathLogin, `{}`, all},
 		{"GET", api.PathHealth, "", all},
 		{"GET", api.PathInfo, "", all},
 		{"GET", api.PathInfoV2, "", all},
@@ -69,7 +83,8 @@ func TestScopes(t *testing.T) {
 		{"GET", foo(api.PathDependencies), "", inspect},
 		{"GET", foo(api.PathArchives), "", inspect},
 		{"GET", foo(api.PathPatches), "", inspect},
-		{"GET", api.Path(api.PathPatch, "foo", "key"), "", inspect},
+		{"GET", api.Path(api.PathPatch, "foo", "foo"), "", inspect},
+		{"GET", api.PathPGP, "", inspect},
 		{"GET", foo(api.PathLogs), "", inspect},
 		{"GET", foo(api.PathLogsV2), "", inspect},
 		{"GET", foo(api.PathProcess), "", inspect},
@@ -98,7 +113,12 @@ func TestScopes(t *testing.T) {
 		{"POST", api.PathPackages, "", "full"},
 		{"POST", foo(api.PathHold), `{"is_held":true}`, "full"},
 		{"POST", foo(api.PathPatches), `{"key":"a","value":"b"}`, "full"},
-		{"DELETE", api.Path(api.PathPatch, "foo", "key"), "", "full"},
+		{"DELETE", api.Path(api.PathPatch, "foo", "foo"), "", "full"},
+		{"POST", api.PathPGP, `{}`, "full"},
+		{"GET", file, "", "full worker"},
+		{"PUT", file, "", "full worker"},
+		{"POST", api.Path(api.PathUploadSet, "foo"), `{}`, "full worker"},
+		{"DELETE", api.Path(api.PathUploadSet, "foo"), "", "full worker"},
 		{"POST", api.PathAdd, `{"packages":["foo"]}`, "full"},
 		{"POST", api.PathRebuild, `{"packages":["foo"]}`, "full"},
 		{"POST", api.PathRemove, `{"packages":["foo"]}`, "full"},
@@ -106,6 +126,8 @@ func TestScopes(t *testing.T) {
 		{"GET", api.PathConfig, "", "full"},
 		{"POST", api.PathConfig, "", "full"},
 	} {
+		path, _, _ := strings.Cut(test.path, "?")
+		delete(untested, strings.Replace(test.method, "HEAD", "GET", 1)+" "+strings.TrimSuffix(path, "refrepo.db"))
 		for _, role := range roles {
 			got := n.do(test.method, test.path, strings.NewReader(strings.ReplaceAll(test.body, "ROLE", string(role))), headers[role]...)
 			open := got.status != http.StatusUnauthorized && got.status != http.StatusForbidden
@@ -114,6 +136,10 @@ func TestScopes(t *testing.T) {
 				t.Errorf("%s %s %s as %q: %d %s, want it open: %v", test.method, test.path, test.body, role, got.status, got.body, want)
 			}
 		}
+	}
+	delete(untested, "POST "+api.PathLogout) // 401 to who has no session, whoever they are: see TestSessions
+	for route := range untested {
+		t.Errorf("%s is not in the table", route)
 	}
 }
 
