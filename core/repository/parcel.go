@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -43,8 +44,9 @@ func (r *Repository) NewParcel(id string) (*Parcel, error) {
 	return &Parcel{ID: id, Dir: dir, repository: r, lock: lock}, nil
 }
 
-// Parcels returns the parcels that processes began which are dead by now.
-func (r *Repository) Parcels() ([]*Parcel, error) {
+// Parcels returns the parcels of processes that are dead by now, but for those
+// that were changed not so long ago.
+func (r *Repository) Parcels(untouched time.Duration) ([]*Parcel, error) {
 	entries, err := os.ReadDir(r.Waiting())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -52,24 +54,40 @@ func (r *Repository) Parcels() ([]*Parcel, error) {
 	var left []*Parcel
 	for _, entry := range entries {
 		id, arriving := strings.CutPrefix(entry.Name(), arrivingPrefix)
-		if !arriving {
+		p := &Parcel{ID: id, Dir: filepath.Join(r.Waiting(), entry.Name()), repository: r}
+		if !arriving || time.Since(p.Changed()) < untouched {
 			continue
 		}
-		dir := filepath.Join(r.Waiting(), entry.Name())
-		lock, err := lockDir(dir)
+		p.lock, err = lockDir(p.Dir)
 		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
 			continue // its process is alive, or has just put it
 		}
 		if err != nil {
 			return left, err
 		}
-		if _, err := os.Lstat(dir); err != nil { // put before it was locked
-			lock.Close()
+		if _, err := os.Lstat(p.Dir); err != nil { // put before it was locked
+			p.Leave()
 			continue
 		}
-		left = append(left, &Parcel{ID: id, Dir: dir, repository: r, lock: lock})
+		left = append(left, p)
 	}
 	return left, nil
+}
+
+// Changed is when something last came into the parcel; zero: nobody knows.
+func (p *Parcel) Changed() time.Time {
+	entries, err := os.ReadDir(p.Dir)
+	info, err2 := os.Stat(p.Dir)
+	if err != nil || err2 != nil {
+		return time.Time{}
+	}
+	last := info.ModTime()
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.ModTime().After(last) {
+			last = info.ModTime()
+		}
+	}
+	return last
 }
 
 // Create makes a file in the parcel, which everyone may read once it waits.
@@ -106,6 +124,7 @@ func (p *Parcel) Put(replace bool) error {
 		return fmt.Errorf("handing in: %w", err)
 	}
 	p.lock.Close()
+	p.Dir = ""
 	_ = p.repository.settle() // who reads next goes on with it, and says what is in its way
 	return nil
 }
@@ -157,10 +176,18 @@ func (p *Parcel) compare(names []string) error {
 // Leave keeps the parcel for a later process, or for Parcels of this one.
 func (p *Parcel) Leave() { p.lock.Close() }
 
-// Discard removes the parcel. After Put it does nothing.
+// Discard removes the parcel, without opening a file: there may be none left to
+// open. After Put it does nothing.
 func (p *Parcel) Discard() error {
+	if p.Dir == "" {
+		return nil
+	}
 	defer p.lock.Close()
-	return os.RemoveAll(p.Dir)
+	names, err := p.lock.Readdirnames(-1)
+	for _, name := range names {
+		err = errors.Join(err, os.Remove(filepath.Join(p.Dir, name)))
+	}
+	return errors.Join(err, os.Remove(p.Dir))
 }
 
 // WaitingFiles returns the package files in Waiting(), without their signatures:

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -105,7 +106,7 @@ func (s *scene) auditParcel(before, after []string) bool {
 			s.t.Errorf("%s has other bytes: %v", filepath.Base(path), err)
 		}
 	}
-	left, err := s.repository().Parcels()
+	left, err := s.repository().Parcels(0)
 	if err != nil || whole && len(left) > 0 {
 		s.t.Errorf("%d parcels are left: %v", len(left), err)
 	}
@@ -175,7 +176,7 @@ func TestParcels(t *testing.T) {
 	r := s.repository()
 	found := func(want ...string) []*repository.Parcel {
 		t.Helper()
-		left, err := r.Parcels()
+		left, err := r.Parcels(0)
 		var ids []string
 		for _, p := range left {
 			ids = append(ids, p.ID)
@@ -232,5 +233,33 @@ func TestParcels(t *testing.T) {
 	}
 	if diff := cmp.Diff(slices.Delete(slices.Clone(after), 1, 2), s.waiting()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestForgottenParcels: a publication removes those that nobody came back for.
+func TestForgottenParcels(t *testing.T) {
+	s := emptyScene(t)
+	r := s.repository()
+	for _, id := range []string{"old", "young", "living"} {
+		p, err := r.NewParcel(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id != "young" {
+			long := time.Now().Add(-48 * time.Hour)
+			if err := os.Chtimes(p.Dir, long, long); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if id != "living" {
+			p.Leave()
+		} else {
+			defer p.Discard()
+		}
+	}
+	publish(t, r, repository.Change{Add: s.packages("1-1", "a")})
+	left, err := filepath.Glob(filepath.Join(r.Waiting(), ".*"))
+	if err != nil || len(left) != 2 || !strings.HasSuffix(left[0], "-living") || !strings.HasSuffix(left[1], "-young") {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }

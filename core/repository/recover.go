@@ -30,7 +30,22 @@ func (w *writer) recover() error {
 	if err := durable.Clean(filepath.Dir(w.Published())); err != nil {
 		return err
 	}
-	return w.recoverStaging()
+	if err := w.recoverStaging(); err != nil {
+		return err
+	}
+	return w.dropParcels()
+}
+
+// parcelPatience is how long a parcel is kept whose process died: what went on
+// with it would have done so long ago.
+const parcelPatience = 24 * time.Hour
+
+func (w *writer) dropParcels() error {
+	dead, err := w.Parcels(parcelPatience)
+	for _, p := range dead {
+		err = errors.Join(err, p.Discard())
+	}
+	return err
 }
 
 // relink finishes a take-over on a file system that cannot exchange: the

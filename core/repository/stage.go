@@ -125,6 +125,7 @@ func makeLocked(name func() string) (dir string, lock *os.File, err error) {
 		}
 		lock, err := lockDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, unix.EWOULDBLOCK) {
+			os.Remove(dir)
 			return "", nil, err
 		}
 		if err == nil {

@@ -56,7 +56,21 @@ func play(ctx context.Context, role string, args []string) error {
 			return err
 		}
 		defer db.Close()
-		return serveUntilEOF(server)
+		address := "127.0.0.1:0"
+		if len(args) > 1 {
+			address = args[1]
+		}
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return err
+		}
+		fmt.Println("http://" + listener.Addr().String())
+		ctx, stop := context.WithCancel(ctx)
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+		return server.Serve(ctx, listener)
 	case "file worker":
 		return serveFile(args[0])
 	case "fetcher":

@@ -28,31 +28,42 @@ type loaded struct {
 
 func startLoaded(b *testing.B) *loaded {
 	b.Helper()
-	server := exec.Command(os.Args[0], b.TempDir()) // it ends with its input, after the benchmark's context
+	server, address := startServer(b, b.TempDir())
+	return &loaded{b, address, server.Process}
+}
+
+// startServer starts one that serves the root, at an address that is given or
+// returned. It ends with the test, unless it is killed.
+func startServer(t testing.TB, args ...string) (server *exec.Cmd, address string) {
+	t.Helper()
+	server = exec.Command(os.Args[0], args...) // it ends with its input, after the test's context
 	server.Env = append(os.Environ(), "AHRIMAN_ROLE=server", "AHRIMAN_PEAK="+os.DevNull)
 	server.Stderr = os.Stderr
 	stdin, err := server.StdinPipe()
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	stdout, err := server.StdoutPipe()
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
 	if err := server.Start(); err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	b.Cleanup(func() {
+	t.Cleanup(func() {
+		if server.ProcessState != nil {
+			return
+		}
 		stdin.Close()
 		if err := server.Wait(); err != nil {
-			b.Error(err)
+			t.Error(err)
 		}
 	})
-	address, err := bufio.NewReader(stdout).ReadString('\n')
+	address, err = bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
-		b.Fatal(err)
+		t.Fatal(err)
 	}
-	return &loaded{b, strings.TrimSpace(address), server.Process}
+	return server, strings.TrimSpace(address)
 }
 
 // memory is a line of the process's status, in MiB.

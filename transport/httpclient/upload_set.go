@@ -110,7 +110,7 @@ func (s *UploadSet) Commit(ctx context.Context) error {
 	if !errors.Is(err, api.ErrNotFound) {
 		return err
 	}
-	// The node was started anew, or its answer was lost. What it has it takes
+	// The node has lost some of it, or its answer was lost. What it has it takes
 	// again.
 	s.reset()
 	for _, path := range s.paths {
@@ -206,7 +206,8 @@ func (s *UploadSet) sendPiece(ctx context.Context, p *piece) error {
 		if err == nil {
 			break
 		}
-		if ctx.Err() != nil || stalled >= max(uploadStalls, s.repository.client.config.MaxRetries) || !resumable(err) {
+		lost := offset > 0 && errors.Is(err, api.ErrNotFound) // what was there is there no more
+		if ctx.Err() != nil || stalled >= max(uploadStalls, s.repository.client.config.MaxRetries) || !resumable(err) && !lost {
 			return err
 		}
 		if err := pause(ctx, max(uploadBackoff, s.repository.client.backoff(stalled))); err != nil {
@@ -216,10 +217,11 @@ func (s *UploadSet) sendPiece(ctx context.Context, p *piece) error {
 		if headErr != nil {
 			continue // the next PUT tells
 		}
+		have = min(have, p.size)
 		if have > offset {
 			stalled = -1
 		}
-		offset = min(have, p.size)
+		offset = have
 	}
 	sum, err := p.sum()
 	if err == nil {

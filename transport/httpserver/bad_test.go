@@ -249,8 +249,8 @@ func (b *bad) badPieces() map[string]func() answer {
 		"404 commit of nothing":      func() answer { return commit("5", bar) },
 		"400 commit without files":   func() answer { return commit("5") },
 		"400 commit of other bytes":  sent("6", other),
-		"400 commit of another file": sent("7", gone),
-		"400 commit of more files":   sent("8", bar, gone),
+		"404 commit of another file": sent("7", gone),
+		"404 commit of more files":   sent("8", bar, gone),
 		"400 commit twice named": func() answer {
 			defer b.do("DELETE", api.Path(api.PathUploadSet, pieceID("9")), nil, worker()...)
 			return sent("9", bar, bar)()

@@ -204,6 +204,15 @@ func (o *objects) keep(part *os.File, digest string) error {
 	return syncDirectory(o.dir)
 }
 
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}
+
 // intoFile remembers that it was the file that could not be written, and not
 // the body that could not be read.
 type intoFile struct {

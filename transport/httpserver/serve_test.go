@@ -163,37 +163,6 @@ func TestListenUnix(t *testing.T) {
 	}
 }
 
-// TestLeftovers: what a killed process left is removed, what a living one
-// writes is not.
-func TestLeftovers(t *testing.T) {
-	n := start(t, nil)
-	waiting := n.repo.Waiting()
-	if err := os.MkdirAll(waiting, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	old, young, other := filepath.Join(waiting, ".upload-1"), filepath.Join(waiting, ".upload-2"), filepath.Join(waiting, ".other")
-	long := time.Now().Add(-time.Hour)
-	for _, path := range []string{old, young, other} {
-		if err := os.WriteFile(path, nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if path != young {
-			if err := os.Chtimes(path, long, long); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	_, _, stop := serve(t, n.db, func(c *httpserver.Config) {
-		c.Repositories = []httpserver.Repository{{ID: refrepo, Shelf: n.repo}}
-	})
-	if err := stop(); err != nil {
-		t.Error(err)
-	}
-	if got := n.waiting(); len(got) != 2 || got[".upload-1"] != "" {
-		t.Errorf("left: %v", got)
-	}
-}
-
 // TestReplace: a new configuration counts at once, and log-ins go on.
 func TestReplace(t *testing.T) {
 	db := openDB(t)

@@ -15,11 +15,11 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"ahriman/core/alpm"
+	"ahriman/core/repository"
 	"ahriman/core/store"
 	"ahriman/sign"
 	"ahriman/transport/api"
@@ -61,8 +61,10 @@ const (
 // Shelf is where the package files of a repository stand; *repository.Repository
 // is one.
 type Shelf interface {
-	// Waiting is the directory for files that wait to be published.
-	Waiting() string
+	// NewParcel begins a parcel of uploaded files; Parcels finds what earlier
+	// processes began and did not touch for so long.
+	NewParcel(id string) (*repository.Parcel, error)
+	Parcels(untouched time.Duration) ([]*repository.Parcel, error)
 	// PoolPath is where a published file of a base is kept, if it is.
 	PoolPath(base, fileName string) string
 	// Archives are the package files of a base that are kept, the oldest
@@ -156,7 +158,6 @@ type Server struct {
 	lists     map[alpm.RepositoryID]*list
 	stopping  chan struct{} // closed when Serve is about to end
 	started   time.Time
-	placing   sync.Mutex // held while an upload is compared with what waits, and moved
 	requests  *counters
 	crossing  *http.CrossOriginProtection
 	replaced  atomic.Pointer[Server] // answers in the place of this one; nil: none does
@@ -229,8 +230,21 @@ func (s *Server) Replace(config Config) error {
 	}
 	next.sessions, next.passwords, next.uploads, next.requests = s.sessions, s.passwords, s.uploads, s.requests
 	next.stopping, next.started = s.stopping, s.started
+	next.restoreUploads()
 	s.replaced.Store(next)
 	return nil
+}
+
+// restoreUploads finds the uploads that an earlier process had not finished.
+func (s *Server) restoreUploads() {
+	for _, r := range s.config.Repositories {
+		if r.Shelf == nil {
+			continue
+		}
+		if err := s.uploads.restore(r); err != nil {
+			s.config.Log.Warn("looking for unfinished uploads", "repository", r.ID, "error", err)
+		}
+	}
 }
 
 // sortKey orders repositories as the Python node does: by architecture, name.
@@ -262,7 +276,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 		},
 		DisableGeneralOptionsHandler: true,
 	}
-	s.removeLeftovers()
+	s.restoreUploads()
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- server.Serve(listener{l}) }()
@@ -280,7 +294,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	if server.Shutdown(stop) != nil {
 		server.Close()
 	}
-	s.uploads.dropAll()
+	s.uploads.leave()
 	for range running {
 		<-ended
 	}

@@ -20,7 +20,10 @@ import (
 	"time"
 
 	"ahriman/core/alpm"
+	"ahriman/core/repository"
 	"ahriman/transport/api"
+
+	"github.com/google/uuid"
 )
 
 // Limits of an upload.
@@ -31,17 +34,16 @@ const (
 	uploadBuffer   = 256 << 10   // bytes read at once
 )
 
-// arrival is a package that is being uploaded: files under hidden names in the
-// waiting directory until all of it has come and was found right.
+// arrival is a package that is being uploaded: files of a parcel until all of it
+// has come and was found right.
 type arrival struct {
 	repository Repository
-	directory  string
+	parcel     *repository.Parcel
 	who        identity
 	pkg        *alpm.Package
-	file       *hiddenFile
 	signature  []byte
-	verified   func() error      // what is wrong with the signature; nil: nobody has looked
-	digests    map[string]string // file name to SHA-256, as the client says; nil: it does not
+	verified   func() error // what is wrong with the signature; nil: nobody has looked
+	ours       bool         // of a Go client, which is told of other bytes under its name
 }
 
 // upload takes one package file, perhaps with its signature and digests.
@@ -57,11 +59,12 @@ func (s *Server) upload(c *call) error {
 	if err != nil {
 		return err
 	}
-	a := &arrival{repository: repository, directory: repository.Shelf.Waiting(), who: c.who}
-	if err := os.MkdirAll(a.directory, 0o755); err != nil {
+	parcel, err := repository.Shelf.NewParcel(uuid.NewString())
+	if err != nil {
 		return diskError(fmt.Errorf("receiving an upload: %w", err))
 	}
-	defer a.discard()
+	defer parcel.Discard()
+	a := &arrival{repository: repository, parcel: parcel, who: c.who}
 	if err := s.receive(a, parts); err != nil {
 		// Clients read the answer only once they have sent all.
 		io.Copy(io.Discard, c.patient())
@@ -71,7 +74,7 @@ func (s *Server) upload(c *call) error {
 	if err != nil {
 		return err
 	}
-	if a.digests == nil {
+	if !a.ours {
 		return c.text(http.StatusCreated)
 	}
 	return c.created(replies[0])
@@ -195,28 +198,29 @@ func soundFileName(name string) bool {
 	})
 }
 
-// receivePackage copies the part to a hidden file and reads the package on the
+// receivePackage copies the part to a file and reads the package on the
 // way, so that each byte is read once however long the file is.
 func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) error {
 	if _, _, _, _, err := alpm.ParseFileName(fileName); err != nil {
 		return api.Errorf(api.ErrBadRequest, "Filename must be valid archive name")
 	}
-	file, err := newHiddenFile(a.directory)
+	file, err := a.parcel.Create(alpm.SafeFileName(fileName))
 	if err != nil {
 		return diskError(fmt.Errorf("receiving %s: %w", fileName, err))
 	}
-	a.file = file
+	defer file.Close()
+	into := &sink{file: file}
 	limited := &limitedReader{r: part, left: limit, unlimited: limit <= 0}
 	// A part gives 4 KiB at a time; the file is written in larger pieces.
-	pieces := bufio.NewReaderSize(io.TeeReader(fullReader{limited}, file), uploadBuffer)
+	pieces := bufio.NewReaderSize(io.TeeReader(fullReader{limited}, into), uploadBuffer)
 	pkg, err := alpm.ReadPackage(pieces, fileName)
 	switch {
 	case limited.exceeded:
 		return api.Errorf(api.ErrBadRequest, "Body part is too large: %s has more than %d bytes", fileName, limit)
 	case limited.err != nil:
 		return api.Errorf(api.ErrBadRequest, "reading %s: %v", fileName, limited.err)
-	case file.err != nil:
-		return diskError(fmt.Errorf("receiving %s: %w", fileName, file.err))
+	case into.err != nil:
+		return diskError(fmt.Errorf("receiving %s: %w", fileName, into.err))
 	case err != nil:
 		return api.Errorf(api.ErrBadRequest, "%s is not a package: %v", fileName, err)
 	}
@@ -252,6 +256,14 @@ func (a *arrival) receiveSignature(part io.Reader, fileName string) error {
 		return api.Errorf(api.ErrBadRequest, "%s: %v", fileName, err)
 	}
 	a.signature = signature
+	file, err := a.parcel.Create(a.name() + ".sig")
+	if err == nil {
+		_, err = file.Write(signature)
+		err = errors.Join(err, file.Close())
+	}
+	if err != nil {
+		return diskError(fmt.Errorf("receiving %s: %w", fileName, err))
+	}
 	return nil
 }
 
@@ -261,47 +273,47 @@ func (a *arrival) receiveDigests(part io.Reader) error {
 	if err != nil {
 		return api.Errorf(api.ErrBadRequest, "reading the digests: %v", err)
 	}
-	a.digests = map[string]string{}
+	a.ours = true
+	said := map[string]string{}
 	for line := range strings.Lines(string(text)) {
 		digest, fileName, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
 		if !ok {
 			return api.Errorf(api.ErrBadRequest, "the digests are not lines of sha256sum")
 		}
-		a.digests[fileName] = strings.ToLower(digest)
+		said[fileName] = strings.ToLower(digest)
 	}
 	got := map[string]string{a.pkg.FileName: a.pkg.SHA256}
 	if a.signature != nil {
 		got[a.pkg.FileName+".sig"] = sumOf(a.signature)
 	}
 	for fileName, digest := range got {
-		if a.digests[fileName] != digest {
-			return api.Errorf(api.ErrBadRequest, "%s was damaged on its way: sha256 sent %s, received %s", fileName, a.digests[fileName], digest)
+		if said[fileName] != digest {
+			return api.Errorf(api.ErrBadRequest, "%s was damaged on its way: sha256 sent %s, received %s", fileName, said[fileName], digest)
 		}
 	}
 	return nil
 }
 
-// admit checks what arrived against what is there and whom we trust, and moves
-// it to where updates find it: all of it, or nothing.
+// admit checks what arrived in one parcel against what is there and whom we
+// trust, and has it wait for the next update: all of it, or nothing.
 func (s *Server) admit(ctx context.Context, arrivals ...*arrival) ([]api.UploadReply, error) {
 	var replies []api.UploadReply
-	var wanted []*arrival
 	for _, a := range arrivals {
+		replies = append(replies, api.UploadReply{File: a.name(), Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256})
 		left, err := s.inspect(ctx, a)
 		if err != nil {
 			return nil, err
 		}
-		if !left {
-			wanted = append(wanted, a)
-		}
-		replies = append(replies, api.UploadReply{File: a.name(), Size: a.pkg.CompressedSize, SHA256: a.pkg.SHA256})
-	}
-	for _, a := range wanted {
-		if err := a.file.file.Sync(); err != nil {
-			return nil, diskError(fmt.Errorf("storing %s: %w", a.name(), err))
+		if left { // and it is the only one
+			return replies, nil
 		}
 	}
-	return replies, s.placeAll(wanted)
+	// A Python client may replace what is not published yet.
+	err := arrivals[0].parcel.Put(!arrivals[0].ours)
+	if conflict, ok := errors.AsType[*repository.ConflictError](err); ok {
+		return nil, &api.Conflict{File: filepath.Base(conflict.Source), Stored: conflict.Have, Received: conflict.Got}
+	}
+	return replies, diskError(err)
 }
 
 // name is what the package is kept as.
@@ -321,44 +333,10 @@ func (s *Server) inspect(ctx context.Context, a *arrival) (left bool, err error)
 		return false, err
 	}
 	conflict := &api.Conflict{File: a.name(), Stored: published, Received: a.pkg.SHA256}
-	if a.digests != nil {
+	if a.ours {
 		return false, conflict
 	}
 	return true, s.config.Store.AddWarning(ctx, a.repository.ID, "an upload was left out: "+conflict.Error())
-}
-
-// placeAll moves the packages to their names, unless one of them is taken.
-func (s *Server) placeAll(arrivals []*arrival) error {
-	s.placing.Lock()
-	defer s.placing.Unlock()
-	for _, a := range arrivals {
-		if a.digests == nil { // a Python client may replace what is not published yet
-			continue
-		}
-		stored, err := digestOf(filepath.Join(a.directory, a.name()))
-		if err != nil {
-			return err
-		}
-		if stored != "" && stored != a.pkg.SHA256 {
-			return &api.Conflict{File: a.name(), Stored: stored, Received: a.pkg.SHA256}
-		}
-	}
-	for i, a := range arrivals {
-		if err := a.place(filepath.Join(a.directory, a.name())); err != nil {
-			for _, placed := range arrivals[:i] { // nobody else moves files here meanwhile
-				placed.withdraw()
-			}
-			return diskError(err)
-		}
-	}
-	return nil
-}
-
-// withdraw takes back a package that was placed.
-func (a *arrival) withdraw() {
-	path := filepath.Join(a.directory, a.name())
-	os.Remove(path)
-	os.Remove(path + ".sig")
 }
 
 // entitled refuses a package of a base that is not the user's, and one that a
@@ -388,10 +366,12 @@ func (a *arrival) verify() error {
 		return api.Errorf(api.ErrForbidden, "%s has no signature, and the repository accepts signed packages only", a.pkg.FileName)
 	}
 	if a.verified == nil { // the signature came after the package
-		if _, err := a.file.file.Seek(0, io.SeekStart); err != nil {
+		file, err := os.Open(filepath.Join(a.parcel.Dir, a.name()))
+		if err != nil {
 			return err
 		}
-		_, err := a.repository.Keyring.Verify(a.file.file, a.signature)
+		defer file.Close()
+		_, err = a.repository.Keyring.Verify(file, a.signature)
 		a.verified = func() error { return err }
 	}
 	if err := a.verified(); err != nil {
@@ -421,44 +401,6 @@ func digestOf(path string) (string, error) {
 		return "", fmt.Errorf("reading %s: %w", path, err)
 	}
 	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// place moves the files to their names, the signature first: where the package
-// is, its signature is too. The package's bytes are on the disk already.
-func (a *arrival) place(path string) error {
-	var signature *hiddenFile
-	if a.signature != nil {
-		var err error
-		if signature, err = newHiddenFile(a.directory); err != nil {
-			return fmt.Errorf("storing %s: %w", path, err)
-		}
-		defer signature.discard()
-		if _, err := signature.Write(a.signature); err != nil {
-			return fmt.Errorf("storing %s: %w", path, err)
-		}
-	}
-	var err error
-	if signature != nil {
-		err = errors.Join(signature.file.Sync(), signature.rename(path+".sig"))
-	} else if err = os.Remove(path + ".sig"); errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if err == nil {
-		err = a.file.rename(path)
-	}
-	if err == nil {
-		err = syncDirectory(a.directory)
-	}
-	if err != nil {
-		return fmt.Errorf("storing %s: %w", path, err)
-	}
-	return nil
-}
-
-func (a *arrival) discard() {
-	if a.file != nil {
-		a.file.discard()
-	}
 }
 
 // limitedReader stops with exceeded after left bytes, unless unlimited, and

@@ -27,7 +27,8 @@ func sum(content []byte) string {
 	return hex.EncodeToString(digest[:])
 }
 
-// waiting lists the waiting directory, hidden files too, and what is in each.
+// waiting lists the waiting directory, what is hidden too, and what is in each
+// file.
 func (n *node) waiting() map[string]string {
 	n.t.Helper()
 	found := map[string]string{}
@@ -36,6 +37,10 @@ func (n *node) waiting() map[string]string {
 		n.t.Fatal(err)
 	}
 	for _, entry := range entries {
+		if entry.IsDir() {
+			found[entry.Name()] = "directory"
+			continue
+		}
 		content, err := os.ReadFile(filepath.Join(n.repo.Waiting(), entry.Name()))
 		if err != nil {
 			n.t.Fatal(err)

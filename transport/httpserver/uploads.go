@@ -3,17 +3,24 @@ package httpserver
 import (
 	"bufio"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"ahriman/core/alpm"
+	"ahriman/core/repository"
+	"ahriman/sign"
 	"ahriman/transport/api"
 )
 
@@ -25,9 +32,12 @@ const (
 	uploadPatience = api.UploadPatienceSeconds * time.Second
 )
 
-// uploadSets are the sets of files that clients send piece by piece. They are in
-// hidden files and in this process: what reads a package on its way waits for
-// its next piece.
+// ownerName is the file in a set's directory that holds its user's name, as JSON.
+const ownerName = ".owner"
+
+// uploadSets are the sets of files that clients send piece by piece. Each is a
+// parcel, which the next process finds; this one has what reads a package on its
+// way and waits for its next piece.
 type uploadSets struct {
 	patience time.Duration
 	busy     chan struct{} // holds one for each file that is fed: a processor is left for other requests
@@ -43,15 +53,16 @@ func newUploadSets() *uploadSets {
 
 // uploadSet is one of them.
 type uploadSet struct {
-	id         string
-	who        identity
+	user       string
 	repository Repository
+	parcel     *repository.Parcel
+	before     bool // another process began it
 	busy       chan struct{}
 	idle       *time.Timer // drops it
 
 	mu       sync.Mutex
 	files    map[string]*uploadFile
-	finished bool // committed or dropped
+	finished bool // committed, dropped, or left to another process
 }
 
 // open returns the set of that id, and makes it unless it is only looked for.
@@ -60,7 +71,7 @@ func (u *uploadSets) open(id string, who identity, repository Repository, make b
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	set := u.all[id]
-	if set != nil && (set.who.name != who.name || set.repository.ID != repository.ID) {
+	if set != nil && (set.user != who.name || set.repository.ID != repository.ID) {
 		return nil, api.Errorf(api.ErrNotFound, "No upload %s", id)
 	}
 	if set != nil {
@@ -72,17 +83,84 @@ func (u *uploadSets) open(id string, who identity, repository Repository, make b
 	}
 	mine := 0
 	for _, other := range u.all {
-		if other.who.name == who.name {
+		if other.user == who.name {
 			mine++
 		}
 	}
 	if len(u.all) >= maxSets || mine >= maxSetsOfUser {
 		return nil, api.Errorf(api.ErrTooMany, "%d uploads are not finished yet", len(u.all))
 	}
-	set = &uploadSet{id: id, who: who, repository: repository, busy: u.busy, files: map[string]*uploadFile{}}
-	set.idle = time.AfterFunc(u.patience, func() { u.expire(set) })
-	u.all[id] = set
+	parcel, err := repository.Shelf.NewParcel(id)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, api.Errorf(api.ErrConflict, "Upload %s is being removed, or another process has it", id)
+	}
+	if err != nil {
+		return nil, diskError(fmt.Errorf("receiving an upload: %w", err))
+	}
+	set = &uploadSet{user: who.name, repository: repository, parcel: parcel, files: map[string]*uploadFile{}}
+	if err := set.writeOwner(); err != nil {
+		parcel.Discard()
+		return nil, diskError(fmt.Errorf("receiving an upload: %w", err))
+	}
+	u.add(set, u.patience)
 	return set, nil
+}
+
+// add makes a set known for so long. The caller holds the lock.
+func (u *uploadSets) add(set *uploadSet, patience time.Duration) {
+	set.busy = u.busy
+	set.idle = time.AfterFunc(patience, func() { u.expire(set) })
+	u.all[set.parcel.ID] = set
+}
+
+func (set *uploadSet) writeOwner() error {
+	text, err := json.Marshal(set.user)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(set.parcel.Dir, ownerName), text, 0o600)
+}
+
+// restore finds the sets that earlier processes began, and removes those that
+// nobody has gone on with for too long.
+func (u *uploadSets) restore(r Repository) error {
+	parcels, err := r.Shelf.Parcels(0)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, parcel := range parcels {
+		set, left := restored(r, parcel), u.patience-time.Since(parcel.Changed())
+		if set == nil || left <= 0 {
+			err = errors.Join(err, parcel.Discard())
+			continue
+		}
+		u.add(set, min(left, u.patience))
+	}
+	return err
+}
+
+// restored is the set that a parcel is; nil: it is none.
+func restored(r Repository, parcel *repository.Parcel) *uploadSet {
+	set := &uploadSet{repository: r, parcel: parcel, before: true, files: map[string]*uploadFile{}}
+	text, err := os.ReadFile(filepath.Join(parcel.Dir, ownerName))
+	if err == nil {
+		err = json.Unmarshal(text, &set.user)
+	}
+	entries, err2 := os.ReadDir(parcel.Dir)
+	if err != nil || err2 != nil {
+		return nil
+	}
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if err != nil {
+			return nil
+		}
+		if name := entry.Name(); name != ownerName {
+			set.files[name] = &uploadFile{
+				name: name, dir: parcel.Dir, before: true, turn: make(chan struct{}, 1), total: -1, size: info.Size(),
+			}
+		}
+	}
+	return set
 }
 
 // remove makes the set unknown.
@@ -90,8 +168,8 @@ func (u *uploadSets) remove(set *uploadSet) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	set.idle.Stop()
-	if u.all[set.id] == set {
-		delete(u.all, set.id)
+	if u.all[set.parcel.ID] == set {
+		delete(u.all, set.parcel.ID)
 	}
 }
 
@@ -136,23 +214,30 @@ func (set *uploadSet) finish() bool {
 	return first
 }
 
-// discard removes the files of a finished set, but those that were moved.
-func (set *uploadSet) discard() {
+// close lets go of the files of a finished set.
+func (set *uploadSet) close() {
 	for _, f := range set.files {
-		f.discard()
+		f.close()
 	}
 }
 
-// dropAll ends all sets.
-func (u *uploadSets) dropAll() {
+// discard removes a finished set, but what was put.
+func (set *uploadSet) discard() {
+	set.close()
+	set.parcel.Discard()
+}
+
+// leave leaves all sets to the process after this one.
+func (u *uploadSets) leave() {
 	u.mu.Lock()
-	all := make([]*uploadSet, 0, len(u.all))
-	for _, set := range u.all {
-		all = append(all, set)
-	}
+	all := slices.Collect(maps.Values(u.all))
 	u.mu.Unlock()
 	for _, set := range all {
-		u.drop(set)
+		u.remove(set)
+		if set.finish() {
+			set.close()
+			set.parcel.Leave()
+		}
 	}
 }
 
@@ -176,74 +261,124 @@ func (set *uploadSet) begin(name string, size int64) (*uploadFile, error) {
 	defer set.mu.Unlock()
 	unfinished := 0
 	for _, f := range set.files {
-		if !f.whole.Load() {
+		if f.reading() {
 			unfinished++
 		}
 	}
 	switch {
 	case set.finished:
-		return nil, api.Errorf(api.ErrNotFound, "No upload %s", set.id)
+		return nil, api.Errorf(api.ErrNotFound, "No upload %s", set.parcel.ID)
 	case len(set.files) >= api.MaxUploadFiles, unfinished >= maxUnfinished:
 		return nil, api.Errorf(api.ErrTooMany, "%d files in this upload, %d of them not whole", len(set.files), unfinished)
 	}
+	f := &uploadFile{name: name, dir: set.parcel.Dir, total: size, turn: make(chan struct{}, 1)}
+	file, err := set.parcel.Create(name)
+	if err != nil {
+		return nil, diskError(fmt.Errorf("receiving %s: %w", name, err))
+	}
 	var signature []byte
-	if other := set.files[name+".sig"]; other != nil && other.whole.Load() {
-		signature = other.content
+	if other := set.files[name+".sig"]; other != nil && other.whole.Load() && set.repository.Keyring != nil {
+		if signature, err = other.content(); err != nil {
+			return nil, err
+		}
 	}
-	f, err := newUploadFile(set.repository, name, size, signature, set.busy)
-	if err == nil {
-		set.files[name] = f
+	if err := f.start(file, set.busy, set.repository.Keyring, signature); err != nil {
+		return nil, err
 	}
-	return f, err
+	set.files[name] = f
+	return f, nil
 }
 
-// uploadFile is a file that arrives: a package, which is read on its way to the
-// disk by a goroutine that waits for the next piece, or a signature, which is
-// kept in memory.
+// forget removes one file of the set.
+func (set *uploadSet) forget(f *uploadFile) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	if !set.finished && set.files[f.name] == f {
+		delete(set.files, f.name)
+		f.close()
+		os.Remove(f.path())
+	}
+}
+
+// uploadFile is a file that arrives. A package is read on its way to the disk,
+// by a goroutine that waits for the next piece.
 type uploadFile struct {
-	name  string
-	total int64         // bytes it will have
-	busy  chan struct{} // of all files
-	turn  chan struct{} // holds one while a request writes
-	mu    sync.Mutex
-	stop  func() // interrupts the request that writes
+	name   string
+	dir    string        // of its set
+	before bool          // another process began it
+	turn   chan struct{} // holds one while a request writes
+	whole  atomic.Bool   // all of it arrived, and was read
 
-	size    int64       // that arrived; changed in turn
-	content []byte      // of a signature
-	whole   atomic.Bool // all of it arrived, and was read
+	// Changed in turn.
+	total int64 // bytes it will have; -1: only another process knew
+	size  int64 // that are here
 
-	// Of a package; set by the goroutine, to be read once read is closed.
-	pipe     *io.PipeWriter
-	hidden   *hiddenFile
-	read     chan struct{}
+	mu     sync.Mutex
+	stop   func() // interrupts the request that writes
+	closed bool
+
+	// Set by start, in turn.
+	busy chan struct{} // of all files
+	into *sink
+	pipe *io.PipeWriter // of a package
+	read chan struct{}  // closed at the end of the package's reading
+
+	// Of a package, to be looked at once read is closed.
 	pkg      *alpm.Package
 	err      error
 	verified func() error
 }
 
-func newUploadFile(r Repository, name string, total int64, signature []byte, busy chan struct{}) (*uploadFile, error) {
-	f := &uploadFile{name: name, total: total, busy: busy, turn: make(chan struct{}, 1)}
-	if strings.HasSuffix(name, ".sig") {
-		return f, nil
+func (f *uploadFile) path() string { return filepath.Join(f.dir, f.name) }
+
+func (f *uploadFile) isSignature() bool { return strings.HasSuffix(f.name, ".sig") }
+
+// content is that of a signature.
+func (f *uploadFile) content() ([]byte, error) { return os.ReadFile(f.path()) }
+
+// start begins to write, and to read a package on the way; its signature, when
+// there is one yet, is checked too.
+func (f *uploadFile) start(file *os.File, busy chan struct{}, keyring *sign.Keyring, signature []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		file.Close()
+		return api.Errorf(api.ErrNotFound, "Nothing of %s is here", f.name)
 	}
-	if err := os.MkdirAll(r.Shelf.Waiting(), 0o755); err != nil {
-		return nil, diskError(err)
+	f.into, f.busy = &sink{file: file}, busy
+	if f.isSignature() {
+		return nil
 	}
-	hidden, err := newHiddenFile(r.Shelf.Waiting())
-	if err != nil {
-		return nil, diskError(err)
-	}
-	f.hidden, f.read = hidden, make(chan struct{})
+	f.read = make(chan struct{})
 	var from *io.PipeReader
 	from, f.pipe = io.Pipe()
-	var into io.Writer = hidden
-	if r.Keyring != nil && len(signature) > 0 {
+	var into io.Writer = f.into
+	if len(signature) > 0 {
 		var check *io.PipeWriter
-		check, f.verified = verifyOnTheWay(r, signature)
-		into = &fork{to: []io.Writer{hidden, check}, close: check}
+		check, f.verified = verifyOnTheWay(keyring, signature)
+		into = &fork{to: []io.Writer{f.into, check}, close: check}
 	}
 	go f.readPackage(from, into)
-	return f, nil
+	return nil
+}
+
+// resume goes on with a file that another process began, and which has so many
+// bytes in the end: what is here is read once more. An error may be that of a
+// machine that died with it.
+func (f *uploadFile) resume(total int64, busy chan struct{}) error {
+	if f.into != nil {
+		return nil
+	}
+	file, err := os.OpenFile(f.path(), os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	if err := f.start(file, busy, nil, nil); err != nil {
+		return err
+	}
+	here := io.NewSectionReader(file, 0, f.size)
+	f.total, f.into.here, f.size = total, f.size, 0
+	return f.write(here)
 }
 
 // readPackage reads the package as it comes. A package that is none ends the
@@ -255,8 +390,8 @@ func (f *uploadFile) readPackage(from *io.PipeReader, into io.Writer) {
 		fork.close.CloseWithError(f.err)
 	}
 	switch {
-	case f.hidden.err != nil:
-		f.err = diskError(fmt.Errorf("receiving %s: %w", f.name, f.hidden.err))
+	case f.into.err != nil:
+		f.err = diskError(fmt.Errorf("receiving %s: %w", f.name, f.into.err))
 	case f.err != nil:
 		f.err = api.Errorf(api.ErrBadRequest, "%s is not a package: %v", f.name, f.err)
 	}
@@ -280,11 +415,11 @@ func (f *fork) Write(p []byte) (int, error) {
 
 // verifyOnTheWay checks a signature of what is written; the answer is there
 // when that was closed.
-func verifyOnTheWay(r Repository, signature []byte) (*io.PipeWriter, func() error) {
+func verifyOnTheWay(keyring *sign.Keyring, signature []byte) (*io.PipeWriter, func() error) {
 	from, to := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		_, err := r.Keyring.Verify(from, signature)
+		_, err := keyring.Verify(from, signature)
 		io.Copy(io.Discard, from) // of a signature that is bad from the start
 		done <- err
 	}()
@@ -325,8 +460,10 @@ func (f *uploadFile) take(p []byte) error {
 	if f.size+int64(len(p)) > f.total {
 		return api.Errorf(api.ErrBadRequest, "%s has more than the %d bytes announced", f.name, f.total)
 	}
-	if f.pipe == nil {
-		f.content = append(f.content, p...)
+	if f.isSignature() {
+		if _, err := f.into.Write(p); err != nil {
+			return diskError(fmt.Errorf("receiving %s: %w", f.name, err))
+		}
 	} else if err := f.feed(p); err != nil {
 		<-f.read
 		return cmp.Or(f.err, api.Errorf(api.ErrConflict, "%s is dropped", f.name))
@@ -360,16 +497,26 @@ func (f *uploadFile) end() error {
 	return nil
 }
 
-// discard removes what arrived, unless it was moved to its place.
-func (f *uploadFile) discard() {
+// reading reports whether a goroutine reads the package.
+func (f *uploadFile) reading() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.pipe != nil && !f.whole.Load()
+}
+
+// close ends the writing and the reading. What arrived stays on the disk.
+func (f *uploadFile) close() {
 	f.interrupt()
-	if f.pipe == nil {
-		return
+	f.mu.Lock()
+	f.closed = true
+	into, pipe := f.into, f.pipe
+	f.mu.Unlock()
+	if pipe != nil {
+		pipe.CloseWithError(io.ErrClosedPipe)
+		<-f.read
 	}
-	f.pipe.CloseWithError(io.ErrClosedPipe)
-	<-f.read
-	if f.hidden != nil {
-		f.hidden.discard()
+	if into != nil {
+		into.file.Close()
 	}
 }
 

@@ -49,7 +49,7 @@ func (s *Server) getUploadFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	f, err := set.file(c.PathValue("name"))
+	f, err := set.file(alpm.SafeFileName(c.PathValue("name")))
 	if err != nil {
 		return err
 	}
@@ -74,6 +74,7 @@ func (s *Server) putUploadFile(c *call) error {
 	if err := s.checkAnnounced(name, offset, size); err != nil {
 		return err
 	}
+	name = alpm.SafeFileName(name)
 	set, err := s.uploadSet(c, offset == 0)
 	if err != nil {
 		return err
@@ -86,7 +87,13 @@ func (s *Server) putUploadFile(c *call) error {
 		return err
 	}
 	err = s.putPiece(c, f, offset, size)
-	if errors.Is(err, errDamaged) {
+	switch {
+	case !errors.Is(err, errDamaged):
+	case f.before: // what the machine was left with may be wrong, and not what the client has
+		set.forget(f)
+		c.w.Header().Set(api.HeaderOffset, "0")
+		err = api.Errorf(api.ErrConflict, "%s is to be sent again: %v", name, err)
+	default:
 		s.uploads.drop(set)
 	}
 	set.idle.Reset(s.uploads.patience)
@@ -120,9 +127,15 @@ func (s *Server) putPiece(c *call, f *uploadFile, offset, size int64) error {
 	body := &interruptible{r: c.Body, w: http.NewResponseController(c.w), silence: c.patience()}
 	end := f.begin(body.stop)
 	defer end()
-	if offset != f.size || size != f.total {
+	if f.total < 0 && f.size > size {
+		return damaged{api.Errorf(api.ErrConflict, "%d bytes are here, and it has %d", f.size, size)}
+	}
+	if offset != f.size || f.total >= 0 && f.total != size {
 		c.w.Header().Set(api.HeaderOffset, strconv.FormatInt(f.size, 10))
 		return api.Errorf(api.ErrConflict, "%d bytes of %d of %s are here", f.size, f.total, f.name)
+	}
+	if err := f.resume(size, s.uploads.busy); err != nil {
+		return damaged{err}
 	}
 	err := f.write(body)
 	if err != nil && body.broken == nil {
@@ -199,10 +212,13 @@ func (s *Server) postUploadSet(c *call) error {
 	}
 	s.uploads.remove(set)
 	if !set.finish() {
-		return api.Errorf(api.ErrNotFound, "No upload %s", set.id)
+		return api.Errorf(api.ErrNotFound, "No upload %s", set.parcel.ID)
 	}
 	defer set.discard()
-	arrivals, err := set.arrivals(in)
+	arrivals, err := set.arrivals(in, c.who)
+	if err != nil && set.before {
+		return api.Errorf(api.ErrNotFound, "Upload %s is to be sent again: %v", set.parcel.ID, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -215,25 +231,25 @@ func (s *Server) postUploadSet(c *call) error {
 
 // arrivals makes the packages of a finished set of its files, which must be those
 // that the client says it sent.
-func (set *uploadSet) arrivals(in api.UploadSet) ([]*arrival, error) {
-	if len(in.Files) != len(set.files) {
-		return nil, api.Errorf(api.ErrBadRequest, "%d files were sent, and %d are named", len(set.files), len(in.Files))
-	}
-	digests := map[string]string{}
+func (set *uploadSet) arrivals(in api.UploadSet, who identity) ([]*arrival, error) {
+	named := map[*uploadFile]bool{}
 	for _, said := range in.Files {
-		f := set.files[said.Name]
-		if f == nil {
-			return nil, api.Errorf(api.ErrBadRequest, "%s was not sent", said.Name)
+		f := set.files[alpm.SafeFileName(said.Name)]
+		if f == nil { // it came to a process before this one, too long ago
+			return nil, api.Errorf(api.ErrNotFound, "Nothing of %s is here", said.Name)
 		}
-		digests[said.Name] = strings.ToLower(said.SHA256)
-		if err := f.check(said); err != nil {
+		named[f] = true
+		if err := f.check(said, set.busy); err != nil {
 			return nil, err
 		}
 	}
+	if len(named) != len(set.files) {
+		return nil, api.Errorf(api.ErrBadRequest, "%d files were sent, and %d are named", len(set.files), len(named))
+	}
 	var all []*arrival
 	for _, said := range in.Files { // in the client's order, which its answer has too
-		if !strings.HasSuffix(said.Name, ".sig") {
-			a, err := set.arrival(set.files[said.Name], digests)
+		if f := set.files[alpm.SafeFileName(said.Name)]; !f.isSignature() {
+			a, err := set.arrival(f, who)
 			if err != nil {
 				return nil, err
 			}
@@ -249,15 +265,22 @@ func (set *uploadSet) arrivals(in api.UploadSet) ([]*arrival, error) {
 }
 
 // check compares what arrived with what was sent.
-func (f *uploadFile) check(said api.UploadedFile) error {
+func (f *uploadFile) check(said api.UploadedFile, busy chan struct{}) error {
 	end := f.begin(nil)
 	defer end()
+	if err := f.resume(said.Size, busy); err != nil {
+		return err
+	}
 	if f.size != said.Size || !f.whole.Load() {
 		return api.Errorf(api.ErrBadRequest, "%d bytes of %s arrived, and it has %d", f.size, f.name, said.Size)
 	}
-	got := ""
-	if f.pipe == nil {
-		got = sumOf(f.content)
+	var got string
+	if f.isSignature() {
+		content, err := f.content()
+		if err != nil {
+			return err
+		}
+		got = sumOf(content)
 	} else {
 		got = f.pkg.SHA256
 	}
@@ -268,19 +291,20 @@ func (f *uploadFile) check(said api.UploadedFile) error {
 }
 
 // arrival is the package that a file holds, with its signature.
-func (set *uploadSet) arrival(f *uploadFile, digests map[string]string) (*arrival, error) {
-	a := &arrival{
-		repository: set.repository, directory: set.repository.Shelf.Waiting(), who: set.who,
-		pkg: f.pkg, file: f.hidden, digests: digests,
-	}
+func (set *uploadSet) arrival(f *uploadFile, who identity) (*arrival, error) {
+	a := &arrival{repository: set.repository, parcel: set.parcel, who: who, pkg: f.pkg, ours: true}
 	if err := a.checkPackage(f.name); err != nil {
 		return nil, err
 	}
 	if signature := set.files[f.name+".sig"]; signature != nil {
-		if err := alpm.CheckSignature(signature.content); err != nil {
+		content, err := signature.content()
+		if err == nil {
+			err = alpm.CheckSignature(content)
+		}
+		if err != nil {
 			return nil, api.Errorf(api.ErrBadRequest, "%s: %v", signature.name, err)
 		}
-		a.signature, a.verified = signature.content, f.verified
+		a.signature, a.verified = content, f.verified
 	}
 	return a, nil
 }

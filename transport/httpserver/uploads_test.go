@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -113,4 +114,90 @@ func TestUploadsThatAreLeft(t *testing.T) {
 			break
 		}
 	}
+}
+
+// again serves the node's repository in a new server, as after a restart, and
+// returns how to end it.
+func (n *node) again() (end func()) {
+	n.t.Helper()
+	_, address, stop := serve(n.t.(*testing.T), n.db, func(c *httpserver.Config) {
+		c.Repositories = []httpserver.Repository{{ID: refrepo, Shelf: n.repo}}
+		c.Uploads = true
+	})
+	n.server.URL = address
+	return func() {
+		if err := stop(); err != nil {
+			n.t.Error(err)
+		}
+	}
+}
+
+// TestUploadsAfterARestart: they belong to whom they did, count as they did, and
+// go on. TestUploadOutlivesTheServer is about a server that was killed.
+func TestUploadsAfterARestart(t *testing.T) {
+	n := start(t, nil)
+	w := n.token(store.User{Name: "w1", Access: store.RoleWorker, Bases: []string{"foo"}})
+	other := n.token(store.User{Name: "w2", Access: store.RoleWorker})
+	foo := packageFile(t, fooFile, make([]byte, 100_000))
+	path := api.Path(api.PathUploadFile, pieceID("1"), fooFile)
+	here := func() string { return n.want(n.do("HEAD", path, nil, w...), 204).header.Get(api.HeaderOffset) }
+
+	stop := n.again()
+	n.want(n.put("1", fooFile, foo, 0, 30_000, w...), 204)
+	for i := range 63 {
+		n.want(n.put(fmt.Sprint(i+2), fooFile, foo, 0, 10, w...), 204)
+	}
+	// Not an upload: of a process that died, and of one that lives.
+	dead, err := n.repo.NewParcel("dead")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Leave()
+	living, err := n.repo.NewParcel("living")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop()
+
+	stop = n.again()
+	if got := here(); got != "30000" {
+		t.Errorf("%s bytes are there after a restart", got)
+	}
+	if got := n.waiting(); len(got) != 65 || got[".arriving-living"] == "" {
+		t.Errorf("there are %v", got)
+	}
+	living.Discard()
+	n.want(n.do("HEAD", path, nil, other...), 404)
+	n.want(n.put("1", fooFile, foo, 30_000, 60_000, other...), 404)
+	n.want(n.commit("1", map[string][]byte{fooFile: foo}, other...), 404)
+	n.want(n.do("DELETE", api.Path(api.PathUploadSet, pieceID("1")), nil, other...), 404)
+	n.want(n.put("99", fooFile, foo, 0, 10, w...), 429)
+	for i := range 63 {
+		n.want(n.do("DELETE", api.Path(api.PathUploadSet, pieceID(fmt.Sprint(i+2))), nil, w...), 204)
+	}
+	n.want(n.put("1", fooFile, foo, 30_000, 60_000, w...), 204)
+	stop()
+
+	// Nothing was added since the last one, but for the end.
+	stop = n.again()
+	n.want(n.put("1", fooFile, foo, 60_000, len(foo), w...), 204)
+	stop()
+	stop = n.again()
+	n.want(n.commit("1", map[string][]byte{fooFile: foo}, w...), 201)
+	n.sameWaiting(map[string]string{fooFile: sum(foo)})
+
+	// What nobody has gone on with for too long is not found again.
+	n.want(n.put("2", fooFile, foo, 0, 10, w...), 204)
+	stop()
+	dir := filepath.Join(n.repo.Waiting(), ".arriving-"+pieceID("2"))
+	long := time.Now().Add(-time.Hour)
+	for _, path := range []string{filepath.Join(dir, fooFile), filepath.Join(dir, ".owner"), dir} {
+		if err := os.Chtimes(path, long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop = n.again()
+	n.want(n.do("HEAD", api.Path(api.PathUploadFile, pieceID("2"), fooFile), nil, w...), 404)
+	n.sameWaiting(map[string]string{fooFile: sum(foo)})
+	stop()
 }
