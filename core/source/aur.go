@@ -9,12 +9,16 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Limits on what the AUR answers and is asked.
 const (
-	maxAnswer = 64 << 20 // bytes
+	maxAnswer = 16 << 20 // bytes; a search ends at 5,000 packages, some 600 bytes each
 	maxQuery  = 4000     // of one address, in bytes
+	// answerTime is how many timeouts an answer may take from its first byte to
+	// its last: one that comes byte by byte never stands still for one.
+	answerTime = 4
 )
 
 // AURPackage is one package as the AUR's RPC interface, version 5, shows it.
@@ -49,6 +53,10 @@ type AURPackage struct {
 // those that exist, by name.
 func (f *Fetcher) Info(ctx context.Context, names ...string) ([]AURPackage, error) {
 	var found []AURPackage
+	asked := map[string]bool{}
+	for _, name := range names {
+		asked[name] = true
+	}
 	for len(names) > 0 {
 		address := f.config.AUR + "/rpc/v5/info?"
 		taken := 0
@@ -70,6 +78,7 @@ func (f *Fetcher) Info(ctx context.Context, names ...string) ([]AURPackage, erro
 		}
 		found = append(found, answer...)
 	}
+	found = slices.DeleteFunc(found, func(p AURPackage) bool { return !asked[p.Name] })
 	slices.SortFunc(found, func(a, b AURPackage) int { return strings.Compare(a.Name, b.Name) })
 	return found, nil
 }
@@ -89,7 +98,7 @@ func (f *Fetcher) Search(ctx context.Context, terms ...string) ([]AURPackage, er
 	for _, term := range terms {
 		answer, err := f.ask(ctx, f.config.AUR+"/rpc/v5/search/"+url.PathEscape(term)+"?by=name-desc")
 		if err != nil {
-			return nil, fmt.Errorf("searching the AUR: %w", err)
+			return nil, fmt.Errorf("searching the AUR at %s: %w", f.config.AUR, brief(err))
 		}
 		kept := map[string]AURPackage{}
 		for _, p := range answer {
@@ -115,7 +124,16 @@ func (f *Fetcher) ask(ctx context.Context, address string) ([]AURPackage, error)
 		Results []AURPackage
 	}
 	err := f.get(ctx, address, func(body io.Reader) error {
-		return json.NewDecoder(io.LimitReader(body, maxAnswer)).Decode(&answer)
+		body = &punctual{body, time.Now().Add(answerTime * f.config.Timeout)}
+		text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+		if err != nil {
+			return err
+		}
+		if len(text) > maxAnswer {
+			return fmt.Errorf("%w: the answer has more than %d bytes", ErrTooLarge, maxAnswer)
+		}
+		answer.Results = nil
+		return unreadable(json.Unmarshal(text, &answer))
 	})
 	if err != nil {
 		return nil, err
@@ -129,4 +147,28 @@ func (f *Fetcher) ask(ctx context.Context, address string) ([]AURPackage, error)
 		}
 	}
 	return answer.Results, nil
+}
+
+// punctual is a body that is to be read to its end by then.
+type punctual struct {
+	body io.Reader
+	by   time.Time
+}
+
+func (p *punctual) Read(b []byte) (int, error) {
+	if time.Now().After(p.by) {
+		return 0, errors.New("the answer comes too slowly")
+	}
+	return p.body.Read(b)
+}
+
+// unreadable says of an answer what is wrong with it, in words of JSON.
+func unreadable(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Errorf("the answer is not what the AUR's RPC interface, version 5, gives: a JSON %s at byte %d", wrong.Value, wrong.Offset)
+	}
+	if err != nil {
+		return fmt.Errorf("the answer is not JSON: %w", err)
+	}
+	return nil
 }

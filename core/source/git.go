@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -82,6 +83,9 @@ func parseGitURL(text string) (gitURL, bool, error) {
 	case "file", "git", "http", "https", "ssh":
 	default:
 		return gitURL{}, true, fmt.Errorf("git over %s is not supported", parsed.Scheme)
+	}
+	if _, secret := parsed.User.Password(); secret {
+		return gitURL{}, true, errors.New("reading git address: it holds a password, which everyone who may see the package would see; a git credential helper or ssh keep it to themselves")
 	}
 	var result gitURL
 	if parsed.Fragment != "" {

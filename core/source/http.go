@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
@@ -17,17 +18,37 @@ import (
 type statusError struct {
 	status int
 	host   string
+	wait   time.Duration // Retry-After; 0: it does not say
 }
 
 func (e *statusError) Error() string {
-	return fmt.Sprintf("%s answered %d %s", e.host, e.status, http.StatusText(e.status))
+	text := fmt.Sprintf("%s answered %d %s", e.host, e.status, http.StatusText(e.status))
+	if e.wait > 0 {
+		text += fmt.Sprintf(", and not to ask again for %v", e.wait)
+	}
+	return text
+}
+
+// maxWait is how long an answer may keep a request from being made again.
+const maxWait = time.Minute
+
+// retryAfter reads the header of that name; 0: it says nothing.
+func retryAfter(header http.Header, now time.Time) time.Duration {
+	text := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, at.Sub(now).Round(time.Second))
+	}
+	return 0
 }
 
 // temporary reports whether asking again may help.
 func temporary(err error) bool {
 	var status *statusError
 	if errors.As(err, &status) {
-		return status.status == http.StatusTooManyRequests || status.status >= 500
+		return (status.status == http.StatusTooManyRequests || status.status >= 500) && status.wait <= maxWait
 	}
 	var refused *url.Error
 	return errors.As(err, &refused) || errors.Is(err, io.ErrUnexpectedEOF)
@@ -43,15 +64,23 @@ func (f *Fetcher) get(ctx context.Context, address string, read func(io.Reader) 
 		if err = f.getOnce(ctx, address, read); err == nil || try >= f.config.Retries || ctx.Err() != nil || !temporary(err) {
 			return err
 		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(max(wait, waitOf(err)))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-timer.C:
 		}
 		wait *= 2
 	}
+}
+
+// waitOf is how long an answer asks to wait.
+func waitOf(err error) time.Duration {
+	if status, ok := errors.AsType[*statusError](err); ok {
+		return status.wait
+	}
+	return 0
 }
 
 // errSilent says that nothing came for the length of the timeout.
@@ -73,7 +102,7 @@ func (f *Fetcher) getOnce(ctx context.Context, address string, read func(io.Read
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return &statusError{response.StatusCode, request.URL.Host}
+		return &statusError{response.StatusCode, request.URL.Host, retryAfter(response.Header, time.Now())}
 	}
 	body := &lively{body: response.Body, silence: silence, timeout: f.config.Timeout}
 	if err := read(body); err != nil {

@@ -118,7 +118,7 @@ func (f *Fetcher) Resolve(ctx context.Context, name string, kind Kind) (*Found, 
 	for _, try := range tried {
 		found, err := try(ctx, name)
 		if err != nil {
-			return nil, fmt.Errorf("resolving %s: %w", name, err)
+			return nil, fmt.Errorf("resolving %s: %w", redacted(name), err)
 		}
 		if found != nil {
 			found.Name = name
@@ -126,6 +126,14 @@ func (f *Fetcher) Resolve(ctx context.Context, name string, kind Kind) (*Found, 
 		}
 	}
 	return nil, fmt.Errorf("resolving %s: %w", name, ErrNotFound)
+}
+
+// redacted returns an address without its password.
+func redacted(name string) string {
+	if parsed, err := url.Parse(name); err == nil && parsed.User != nil {
+		return parsed.Redacted()
+	}
+	return name
 }
 
 // isPackageFile reports whether a file's name is a package's.

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/cgi"
@@ -360,6 +361,9 @@ func TestResolve(t *testing.T) {
 	if _, err := fetcher.Resolve(t.Context(), "git+ext::sh -c true", source.Auto); err == nil {
 		t.Error("ext:: was taken")
 	}
+	if _, err := fetcher.Resolve(t.Context(), "git+https://me:secret@example.org/x", source.Auto); err == nil || strings.Contains(err.Error(), "secret@") {
+		t.Errorf("a password: %v", err)
+	}
 	if _, err := fetcher.Resolve(t.Context(), "git+ext://x/y.git", source.Auto); err == nil {
 		t.Error("ext:// was taken")
 	}
@@ -510,6 +514,94 @@ func TestTimeout(t *testing.T) {
 	stop()
 	if _, err := fetcher.Info(ctx, "x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What an AUR that is broken, or somebody else's, may answer.
+func TestHostileAUR(t *testing.T) {
+	var answer func(http.ResponseWriter)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w) }))
+	t.Cleanup(server.Close)
+	fetcher := source.New(source.Config{AUR: server.URL, Timeout: 50 * time.Millisecond, Retries: 1})
+	text := func(text string) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { _, _ = io.WriteString(w, text) }
+	}
+	for name, test := range map[string]struct {
+		answer func(http.ResponseWriter)
+		want   string
+	}{
+		"page":    {text("<html>are you human?</html>"), "the answer is not JSON: "},
+		"number":  {text(`{"results":[{"Name":5}]}`), "a JSON number at byte "},
+		"list":    {text(`[1]`), "a JSON array at byte "},
+		"path":    {text(`{"results":[{"Name":"x","PackageBase":"../x"}]}`), `answered with the name "x/../x"`},
+		"refusal": {text(`{"type":"error","error":"too many"}`), "refused: too many"},
+		"huge": {func(w http.ResponseWriter) {
+			for range 17 << 10 {
+				if _, err := w.Write(bytes.Repeat([]byte(" "), 1<<10)); err != nil {
+					return
+				}
+			}
+		}, "too large"},
+		"trickle": {func(w http.ResponseWriter) {
+			for range 10000 {
+				if _, err := io.WriteString(w, " "); err != nil {
+					return
+				}
+				w.(http.Flusher).Flush()
+				time.Sleep(time.Millisecond) // well within the timeout
+			}
+		}, "too slowly"},
+		"come again": {func(w http.ResponseWriter) {
+			w.Header().Set("Retry-After", "3600")
+			w.WriteHeader(http.StatusTooManyRequests)
+		}, "answered 429 Too Many Requests, and not to ask again for 1h0m0s"},
+	} {
+		answer = test.answer
+		if _, err := fetcher.Info(t.Context(), "x"); err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), server.URL) {
+			t.Errorf("%s: got %v, want one with %q", name, err, test.want)
+		}
+	}
+	answer = text(`{"results":[{"Name":"y","PackageBase":"y"},{"Name":"x","PackageBase":"x"}]}`)
+	if found, err := fetcher.Info(t.Context(), "x"); err != nil || len(found) != 1 || found[0].Name != "x" {
+		t.Errorf("what was not asked for: got %+v, %v", found, err)
+	}
+}
+
+// An AUR that wants to be asked later is, when that is soon.
+func TestRetryAfter(t *testing.T) {
+	var asked []time.Time
+	address := standIn(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if asked = append(asked, time.Now()); len(asked) == 1 {
+				w.Header().Set("Retry-After", "1")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	})
+	found, err := source.New(source.Config{AUR: address, Retries: 1}).Info(t.Context(), "split-one")
+	if err != nil || len(found) != 1 || len(asked) != 2 || asked[1].Sub(asked[0]) < time.Second {
+		t.Errorf("got %+v, %v, asked at %v", found, err, asked)
+	}
+}
+
+// More names than one address holds are asked for in several requests.
+func TestManyNames(t *testing.T) {
+	longest, requests := 0, 0
+	address := standIn(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			longest, requests = max(longest, len(r.URL.String())), requests+1
+			next.ServeHTTP(w, r)
+		})
+	})
+	names := []string{"split-one"}
+	for i := range 500 {
+		names = append(names, fmt.Sprintf("a-package-with-a-name+%d", i))
+	}
+	found, err := source.New(source.Config{AUR: address}).Info(t.Context(), append(names, "split-two")...)
+	if err != nil || len(found) != 2 || requests < 2 || longest > 4100 {
+		t.Errorf("got %+v, %v, in %d requests of up to %d bytes", found, err, requests, longest)
 	}
 }
 
