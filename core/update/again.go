@@ -16,11 +16,15 @@ import (
 // request says so; what left the repository comes back as it was, since its file
 // names stand for those bytes.
 func (r *run) settle(ctx context.Context, d *due, request int64, version, published string) {
-	if published != "" || r.planning {
-		r.leave(ctx, d, request, fmt.Sprintf("%s is published already", version))
+	if published != "" && alpm.Vercmp(d.pkg.Version, published) <= 0 {
+		r.leave(ctx, d, request, fmt.Sprintf("%s is published already", published))
 		if r.request.Deliver && !r.planning {
 			r.deliverAgain(ctx, d.pkg)
 		}
+		return
+	}
+	if r.planning {
+		r.leave(ctx, d, request, fmt.Sprintf("%s is kept, and comes back as it is", version))
 		return
 	}
 	if err := r.rollback(ctx, d.pkg.Base, version); err != nil {

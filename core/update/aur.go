@@ -100,7 +100,7 @@ func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string
 	if have != "" {
 		d.reason = fmt.Sprintf("newer in the AUR than the published %s", have)
 	}
-	return d
+	return r.unused(ctx, d, 0, have, true)
 }
 
 // needed lays out the bases of the AUR that the dues need, directly or through
@@ -162,7 +162,7 @@ func (r *run) needs(ctx context.Context, base string, by *due) *due {
 		return nil
 	}
 	d.reason, d.packager = "needed by "+by.pkg.Base, by.packager
-	return d
+	return r.unused(ctx, d, 0, r.seen[base], true)
 }
 
 // missing returns the names that the dues need and nobody has, each with the

@@ -199,43 +199,49 @@ func (r *run) requested(ctx context.Context, q store.Request, why string, publis
 		r.leave(ctx, d, q.ID, fmt.Sprintf("%s was built for it and is published", a.Version))
 		return nil
 	}
-	version := r.taken(d.pkg, published[d.pkg.Base])
+	return r.unused(ctx, d, q.ID, published[d.pkg.Base], q.Increment)
+}
+
+// unused sees to it that the files of a base will have names that stand for no
+// other bytes: by a raised pkgrel, where increment and the request want that.
+// Otherwise, what is there already is what was asked for. Nil: there is nothing
+// to build, and the outcome says why.
+func (r *run) unused(ctx context.Context, d *due, request int64, published string, increment bool) *due {
+	version := r.taken(d.pkg, published)
 	if version == "" || alpm.Vercmp(d.pkg.Version, version) > 0 {
 		return d
 	}
 	switch {
-	case !q.Increment || !r.request.Increment:
-		r.settle(ctx, d, q.ID, version, published[d.pkg.Base])
+	case !increment || !r.request.Increment:
+		r.settle(ctx, d, request, version, published)
 		return nil
 	case !sameUpstream(d.pkg.Version, version):
 		r.fail(d.pkg, fmt.Errorf("version %s is older than the published %s", d.pkg.Version, version))
-		r.leave(ctx, d, q.ID, "")
+		r.leave(ctx, d, request, "")
 		return nil
 	}
 	if err := d.bump(ctx, version); err != nil {
 		r.fail(d.pkg, err)
-		r.leave(ctx, d, q.ID, "")
+		r.leave(ctx, d, request, "")
 		return nil
 	}
-	d.reason = fmt.Sprintf("%s; %s is taken, pkgrel raised", why, version)
+	d.reason = fmt.Sprintf("%s; %s is taken, pkgrel raised", d.reason, version)
 	return d
 }
 
-// taken returns the version that a base must exceed: the published one; or, of
-// a base that was removed, the newest release of the same version in the pool,
-// whose file names cannot be had again.
+// taken returns the version that a base must exceed: the published one; or the
+// newest release of the same version in the pool, from before a roll-back or a
+// removal, whose file names cannot be had again.
 func (r *run) taken(p source.Package, published string) string {
-	if published != "" {
-		return published
-	}
 	entries, err := os.ReadDir(filepath.Dir(r.Repository.PoolPath(p.Base, "any")))
 	if err != nil {
-		return ""
+		return published
 	}
-	newest := ""
+	newest := published
 	for _, entry := range entries {
-		_, version, _, _, err := alpm.ParseFileName(entry.Name())
-		if err == nil && sameUpstream(version, p.Version) && (newest == "" || alpm.Vercmp(version, newest) > 0) {
+		_, version, arch, _, err := alpm.ParseFileName(entry.Name())
+		ours := err == nil && (arch == "any" || arch == r.architecture())
+		if ours && sameUpstream(version, p.Version) && (newest == "" || alpm.Vercmp(version, newest) > 0) {
 			newest = version
 		}
 	}
@@ -271,7 +277,7 @@ func (r *run) newer(ctx context.Context, record store.Record, published map[stri
 		return nil
 	}
 	d.reason = fmt.Sprintf("newer than the published %s", have)
-	return d
+	return r.unused(ctx, d, 0, have, true)
 }
 
 // prepare lays out the source of a base, patched, and reads its PKGBUILD.

@@ -40,6 +40,8 @@ func (r recorder) Observe(ctx context.Context, e Event) error {
 		return r.store.SetDependencies(ctx, r.id, e.Base, e.Paths)
 	case Skipped:
 		return r.failed(ctx, e.Package)
+	case Refused:
+		return r.refused(ctx, e.Base)
 	case Published:
 		return r.store.SetPackage(ctx, r.id, e.Package, store.Success)
 	case Removed:
@@ -71,6 +73,19 @@ func (r recorder) failed(ctx context.Context, p source.Package) error {
 	err := r.store.SetStatus(ctx, r.id, p.Base, store.Failed)
 	if errors.Is(err, store.ErrUnknownPackage) {
 		return r.store.SetPackage(ctx, r.id, p, store.Failed)
+	}
+	return err
+}
+
+// refused marks a base as failed that was on its way into the repository. One
+// that is there already is none the worse for a file that somebody hands in.
+func (r recorder) refused(ctx context.Context, base string) error {
+	record, err := r.store.Package(ctx, r.id, base)
+	if errors.Is(err, store.ErrUnknownPackage) {
+		return nil
+	}
+	if err == nil && (record.Status == store.Building || record.Status == store.Pending) {
+		err = r.store.SetStatus(ctx, r.id, base, store.Failed)
 	}
 	return err
 }

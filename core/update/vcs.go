@@ -62,7 +62,7 @@ func (r *run) newerUpstream(ctx context.Context, p source.Package, have string) 
 		r.unavailable(ctx, fmt.Errorf("looking upstream for %s: %w", p.Base, err))
 	case alpm.Vercmp(version, have) > 0:
 		d.pkg.Version, d.reason = version, fmt.Sprintf("newer upstream than the published %s", have)
-		return d
+		return r.unused(ctx, d, 0, have, true)
 	}
 	r.discard([]*due{d})
 	return nil

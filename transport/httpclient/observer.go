@@ -24,12 +24,14 @@ type Observer struct {
 	mu   sync.Mutex
 	down bool
 	logs map[string]*Log // of the builds that run, by base
+	// built are the bases that were built and are not published yet.
+	built map[string]bool
 }
 
 // Observer returns an observer of one run; process is the process_id of its
 // logs.
 func (r *Repository) Observer(process string) *Observer {
-	return &Observer{repository: r, process: process, logs: map[string]*Log{}}
+	return &Observer{repository: r, process: process, logs: map[string]*Log{}, built: map[string]bool{}}
 }
 
 // Observe sends the event. The error is the first that says the master is out
@@ -75,7 +77,12 @@ func (o *Observer) observe(ctx context.Context, e update.Event) error {
 		return o.repository.SetDependencies(ctx, e.Base, e.Paths)
 	case update.Skipped:
 		return o.set(ctx, e.Package, api.Failed)
+	case update.Refused:
+		if o.built[e.Base] {
+			return o.repository.SetPackage(ctx, e.Base, api.Failed, nil)
+		}
 	case update.Published:
+		delete(o.built, e.Package.Base)
 		return o.repository.SetPackage(ctx, e.Package.Base, api.Success, &e.Package)
 	case update.Undelivered:
 		var errs []error
@@ -136,6 +143,7 @@ func (o *Observer) buildEnded(ctx context.Context, e update.BuildEnded) error {
 		event.Event, event.Message = api.EventPackageUpdateFailed, e.Err.Error()
 		errs = append(errs, o.set(ctx, e.Package, api.Failed))
 	} else {
+		o.built[e.Package.Base] = true
 		// With all its names, so that the master knows when the base is complete.
 		errs = append(errs,
 			o.repository.SetPackage(ctx, e.Package.Base, api.Building, &e.Package),

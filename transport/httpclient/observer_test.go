@@ -17,10 +17,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestLogsOfBuildsAtOnce: each base gets its own lines, whoever builds beside it.
-func TestLogsOfBuildsAtOnce(t *testing.T) {
+// TestBuildsAtOnce: each base gets its own lines, whoever builds beside it, and
+// one whose build is not published has failed.
+func TestBuildsAtOnce(t *testing.T) {
 	var mu sync.Mutex
-	got := map[string]string{} // log by base
+	got := map[string]string{}    // log by base
+	status := map[string]string{} // the last of each base
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rest, isPackage := strings.CutPrefix(r.URL.Path, "/api/v1/packages/")
 		base, isLog := strings.CutSuffix(rest, "/logs")
@@ -35,6 +37,14 @@ func TestLogsOfBuildsAtOnce(t *testing.T) {
 			}
 			mu.Lock()
 			got[base] += record.Message + "\n"
+			mu.Unlock()
+		case isPackage && r.Method == http.MethodPost && !strings.Contains(rest, "/"):
+			var record struct{ Status string }
+			if err := json.NewDecoder(r.Body).Decode(&record); err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			status[rest] = record.Status
 			mu.Unlock()
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -59,8 +69,13 @@ func TestLogsOfBuildsAtOnce(t *testing.T) {
 	tell(update.LogLines{Base: "two", Version: "2-1", Time: time.Now(), Lines: []string{"of two"}})
 	tell(update.LogLines{Base: "one", Version: "1-1", Time: time.Now(), Lines: []string{"of one again"}})
 	tell(update.BuildEnded{Package: package1})
+	tell(update.Refused{Base: "one"})
+	tell(update.Refused{Base: "three"}) // handed in by somebody
 	tell(update.RunEnded{Outcome: &update.Outcome{}})
 	if diff := cmp.Diff(map[string]string{"one": "of one\nof one again\n", "two": "of two\n"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]string{"one": "failed", "two": "building"}, status); diff != "" {
+		t.Errorf("statuses (-want +got)\n%s", diff)
 	}
 }
