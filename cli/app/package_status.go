@@ -2,9 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"ahriman/cli/ui"
@@ -14,7 +16,7 @@ import (
 )
 
 type packageStatus struct {
-	Ahriman  bool     `help:"show the status of the service too"`
+	Ahriman  bool     `help:"show the status of the service too, before the packages"`
 	ExitCode bool     `short:"e" help:"exit 4 when there is nothing to show"`
 	Info     bool     `negatable:"" help:"show more of each package"`
 	Status   string   `short:"s" enum:",unknown,pending,building,failed,success" default:"" help:"only packages of this status"`
@@ -54,12 +56,24 @@ func (c *packageStatus) Run(ctx context.Context, env *Env, globals *Globals) err
 	}
 	out := ui.New(env.Stdout, env.Getenv)
 	shown := 0
+	known := map[string]bool{}
 	for _, s := range all {
-		n, err := c.show(ctx, env, out, s)
+		n, err := c.show(ctx, env, out, s, known)
 		if err != nil {
 			return err
 		}
 		shown += n
+	}
+	outcome := NewOutcome(env, false)
+	for _, base := range c.Package {
+		if known[base] {
+			outcome.Done()
+		} else {
+			outcome.Fail(base, fmt.Errorf("reading package %s: %w", base, store.ErrUnknownPackage))
+		}
+	}
+	if err := outcome.Err(); err != nil {
+		return err
 	}
 	if c.ExitCode && shown == 0 {
 		return ErrNothing
@@ -67,31 +81,49 @@ func (c *packageStatus) Run(ctx context.Context, env *Env, globals *Globals) err
 	return nil
 }
 
-// show prints one repository and returns how many packages.
-func (c *packageStatus) show(ctx context.Context, env *Env, out *ui.Output, s *config.Settings) (int, error) {
+// show prints one repository, returns how many packages, and adds those of the
+// named ones that it has to known.
+func (c *packageStatus) show(ctx context.Context, env *Env, out *ui.Output, s *config.Settings, known map[string]bool) (int, error) {
 	db, err := openStore(ctx, s)
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
-	records, err := c.records(ctx, db, s.ID)
+	records, err := c.records(ctx, db, s.ID, known)
 	if err != nil {
 		return 0, err
+	}
+	if c.Ahriman {
+		if err := c.printService(ctx, out, db, s.ID); err != nil {
+			return 0, err
+		}
 	}
 	if c.JSON {
 		return len(records), c.printJSON(out, s.ID, records)
 	}
-	if c.Ahriman {
-		status, changed, err := db.ServiceStatus(ctx, s.ID)
-		if err != nil {
-			return 0, err
-		}
-		fmt.Fprintf(env.Stdout, "%s: %s since %s\n", s.ID, status, since(changed))
-	}
 	return len(records), c.printTable(out, records)
 }
 
-func (c *packageStatus) records(ctx context.Context, db *store.DB, id alpm.RepositoryID) ([]store.Record, error) {
+// serviceLine is what --json prints of the service.
+type serviceLine struct {
+	Repository   string       `json:"repository"`
+	Architecture string       `json:"architecture"`
+	Status       store.Status `json:"status"`
+	Changed      int64        `json:"timestamp"` // unix seconds
+}
+
+func (c *packageStatus) printService(ctx context.Context, out *ui.Output, db *store.DB, id alpm.RepositoryID) error {
+	status, changed, err := db.ServiceStatus(ctx, id)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return out.JSON(serviceLine{id.Name, id.Architecture, status, changed})
+	}
+	return out.Println(fmt.Sprintf("%s: %s since %s", id, status, since(changed)))
+}
+
+func (c *packageStatus) records(ctx context.Context, db *store.DB, id alpm.RepositoryID, known map[string]bool) ([]store.Record, error) {
 	var records []store.Record
 	if len(c.Package) == 0 {
 		var err error
@@ -101,9 +133,13 @@ func (c *packageStatus) records(ctx context.Context, db *store.DB, id alpm.Repos
 	}
 	for _, base := range c.Package {
 		record, err := db.Package(ctx, id, base)
+		if errors.Is(err, store.ErrUnknownPackage) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
+		known[base] = true
 		records = append(records, record)
 	}
 	return slices.DeleteFunc(records, func(r store.Record) bool {
@@ -142,7 +178,7 @@ func (c *packageStatus) printTable(out *ui.Output, records []store.Record) error
 			status.Text += ", held"
 		}
 		table.Row(r.Package.Base, r.Package.Version, status, since(r.Changed), r.Package.Origin.Source,
-			r.Package.Packager, fmt.Sprint(slices.Sorted(maps.Keys(r.Package.Packages))))
+			r.Package.Packager, strings.Join(slices.Sorted(maps.Keys(r.Package.Packages)), ", "))
 	}
 	return table.Flush()
 }

@@ -32,13 +32,13 @@ func (r *run) outdated(ctx context.Context, records []store.Record, published ma
 	for _, record := range records {
 		names = append(names, namesOf(record.Package)...)
 	}
-	bases := r.ask(ctx, names)
-	if bases == nil {
+	there, ok := r.ask(ctx, names)
+	if !ok {
 		return nil
 	}
 	var found []*due
 	for _, record := range records {
-		if d := r.newerInAUR(ctx, record.Package, bases, published[record.Package.Base]); d != nil {
+		if d := r.newerInAUR(ctx, record.Package, there, published[record.Package.Base]); d != nil {
 			found = append(found, d)
 		}
 	}
@@ -53,31 +53,47 @@ func namesOf(p source.Package) []string {
 	return slices.Sorted(maps.Keys(p.Packages))
 }
 
-// ask asks the AUR for packages and returns one of each base. Nil: it could not
-// be asked, which has been told.
-func (r *run) ask(ctx context.Context, names []string) map[string]source.AURPackage {
-	bases := map[string]source.AURPackage{}
+// inAUR is what the AUR has of what it was asked for.
+type inAUR struct {
+	bases map[string]source.AURPackage // one package of each base
+	of    map[string]string            // base by package
+}
+
+// ask asks the AUR for packages. Not ok: it could not be asked, which has been
+// told.
+func (r *run) ask(ctx context.Context, names []string) (there inAUR, ok bool) {
+	there = inAUR{bases: map[string]source.AURPackage{}, of: map[string]string{}}
 	if len(names) == 0 {
-		return bases
+		return there, true
 	}
 	packages, err := r.AUR.Info(ctx, names...)
 	if err != nil {
 		r.unavailable(ctx, err)
-		return nil
+		return there, false
 	}
 	for _, p := range packages {
-		bases[p.Base] = p
+		there.bases[p.Base], there.of[p.Name] = p, p.Base
 	}
-	return bases
+	return there, true
+}
+
+// gone says what became of a base that the AUR does not have.
+func (there inAUR) gone(p source.Package) string {
+	for _, name := range namesOf(p) {
+		if base := there.of[name]; base != "" {
+			return fmt.Sprintf("the AUR builds %s from %s now: package-add %s, and package-remove %s", name, base, base, p.Base)
+		}
+	}
+	return "the AUR does not have it any more"
 }
 
 // newerInAUR lays out a base when the AUR, or the upstream of a VCS package, has
 // a newer version than the repository. Nil: it has not, or that is younger than
 // MinAge.
-func (r *run) newerInAUR(ctx context.Context, p source.Package, bases map[string]source.AURPackage, have string) *due {
-	there, ok := bases[p.Base]
+func (r *run) newerInAUR(ctx context.Context, p source.Package, aur inAUR, have string) *due {
+	there, ok := aur.bases[p.Base]
 	if !ok {
-		r.left(Omission{Base: p.Base, Version: have, Reason: "the AUR does not have it any more"})
+		r.left(Omission{Base: p.Base, Version: have, Reason: aur.gone(p)})
 		return nil
 	}
 	if have != "" && alpm.Vercmp(there.Version, have) <= 0 {
@@ -124,12 +140,12 @@ func (r *run) needed(ctx context.Context, all []*due) ([]*due, error) {
 	var added []*due
 	for next := dues; len(next) > 0; {
 		wanted := missing(next, have)
-		bases := r.ask(ctx, slices.Sorted(maps.Keys(wanted)))
+		there, _ := r.ask(ctx, slices.Sorted(maps.Keys(wanted)))
 		for name := range wanted {
 			have[name] = true // asked once
 		}
 		next = nil
-		for _, base := range slices.Sorted(maps.Keys(bases)) {
+		for _, base := range slices.Sorted(maps.Keys(there.bases)) {
 			if taken[base] || slices.Contains(r.Ignore, base) {
 				continue
 			}
@@ -137,7 +153,7 @@ func (r *run) needed(ctx context.Context, all []*due) ([]*due, error) {
 			if len(added) == maxNeeded {
 				return added, fmt.Errorf("more than %d bases of the AUR are needed", maxNeeded)
 			}
-			if d := r.needs(ctx, base, wanted[bases[base].Name]); d != nil {
+			if d := r.needs(ctx, base, wanted[there.bases[base].Name]); d != nil {
 				d.offer(have)
 				next, added = append(next, d), append(added, d)
 			}

@@ -138,6 +138,23 @@ func TestAURIsDown(t *testing.T) {
 	}
 }
 
+// A base that has another name in the AUR is named.
+func TestRenamedInAUR(t *testing.T) {
+	f := newFixture(t)
+	a := newAUR(t, f)
+	a.have(f, "old", "1-1")
+	renamed := source.Package{Base: "old", Version: "1-1", Origin: source.Origin{Source: source.AUR}, Packages: map[string]source.Properties{"new": {}}}
+	if err := f.store.SetPackage(t.Context(), f.config.Repository.ID(), renamed, store.Success); err != nil {
+		t.Fatal(err)
+	}
+	a.pkgbuilds["new"] = pkgbuildOf("new", "1")
+	outcome, _, err := f.runAUR(update.Request{AUR: true})
+	want := "the AUR builds new from new now: package-add new, and package-remove old"
+	if err != nil || len(outcome.Unchanged) != 1 || outcome.Unchanged[0].Reason != want {
+		t.Errorf("got %+v, %v, want %q", outcome.Unchanged, err, want)
+	}
+}
+
 // What is needed and only the AUR has comes first, and needs others in turn.
 func TestAURDependencies(t *testing.T) {
 	f := newFixture(t)
