@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"ahriman/core/config"
 	"ahriman/core/distribution"
@@ -61,8 +62,9 @@ func (n *node) addLooking(c *update.Config) {
 		c.Refresh = func(ctx context.Context) error { return n.refresh(ctx, 1) }
 	}
 	c.VCSAge = n.settings.Build.VCSAllowedAge
+	local := sync.OnceValues(n.local) // versions of several packages are asked for at once
 	c.Version = func(ctx context.Context, dir string) (string, error) {
-		runner, err := n.local()
+		runner, err := local()
 		if err != nil {
 			return "", err
 		}

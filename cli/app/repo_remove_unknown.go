@@ -81,6 +81,9 @@ func (n *node) unknown(ctx context.Context) ([]string, error) {
 				unknown = append(unknown, p.Base)
 			}
 		case source.Local:
+			if p.Origin.GitURL != "" {
+				continue // never in cache/
+			}
 			_, err := os.Stat(filepath.Join(n.path("cache"), p.Base))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return nil, fmt.Errorf("looking for the source of %s: %w", p.Base, err)

@@ -11,13 +11,13 @@ import (
 
 // updateFlags are what repo-update and repo-daemon have in common.
 type updateFlags struct {
-	AUR          bool   `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR than in the repository"`
+	AUR          bool   `name:"aur" negatable:"" default:"true" help:"build what is newer in the AUR, or in the distribution's package sources, than in the repository"`
 	Changes      bool   `negatable:"" default:"true" help:"keep what the sources have become since the last build, for package-changes"`
 	CheckFiles   bool   `negatable:"" default:"true" help:"build again what needs a file that no package has any more"`
 	Dependencies bool   `negatable:"" default:"true" help:"build what is needed and only the AUR has, too"`
 	DryRun       bool   `help:"say what would be built, in which order, and change nothing"`
 	Increment    bool   `negatable:"" default:"true" help:"raise pkgrel of what was asked for and is published already"`
-	Local        bool   `negatable:"" default:"true" help:"build what is newer in cache/ than in the repository"`
+	Local        bool   `negatable:"" default:"true" help:"build what is newer in cache/, or at the git address it was added by, than in the repository"`
 	Manual       bool   `negatable:"" default:"true" help:"publish what was uploaded or added, build what was asked for"`
 	Username     string `short:"u" placeholder:"USERNAME" help:"build as this user: its packager"`
 	VCS          bool   `name:"vcs" negatable:"" default:"true" help:"look upstream for what is built from git and the like, once in build.vcs_allowed_age"`
@@ -45,7 +45,9 @@ type repoUpdate struct {
 func (c *repoUpdate) Help() string {
 	return `Publishes the package files that wait, has what is due built by the workers there are (see workers), each base as soon as what it needs is published, and runs the triggers of build.triggers. A base that fails stops only what needs it; the exit status is 3 when some failed, 1 when all did.
 
-A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with a pkgver function) is looked at upstream when its last build is older than build.vcs_allowed_age: its sources are fetched and that function runs, in the sandbox. A dry run runs nothing, and names such packages on standard error instead.
+A VCS package (a name in -git, -svn, -hg, -bzr, -cvs, -darcs or -fossil, or a PKGBUILD with a pkgver function) is looked at upstream when its last build is older than build.vcs_allowed_age, and again after that time if there was nothing newer, or when it is named: its sources are fetched and that function runs, in the sandbox, for up to four packages at once. A dry run runs nothing, and names such packages on standard error instead.
+
+A package that was added by the address of a git repository (git+https://…), or from the distribution's sources (--source repository), is looked at there: another commit than the one that was built last is a newer version, or with the same version a raised pkgrel.
 
 When a package is built, it is noted which libraries of other packages its programs and libraries are linked with, and for which version of Python, Perl, Ruby or the kernel it has modules. A package is built again, with a raised pkgrel, once one of these is in no package any more (--check-files). That needs the files databases of all alpm.repositories: those that --refresh fetches, or pacman's; without them nothing is noted or checked.
 

@@ -58,20 +58,20 @@ func (f *Fetcher) changes(ctx context.Context, found *Found, from, to string) (s
 			return "", err
 		}
 	}
-	text := &head{limit: maxChanges}
+	text := &beginning{limit: maxChanges}
 	err = git(text, "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
 		"--src-prefix=a/", "--dst-prefix=b/", from, to, "--", ".", ":(exclude,top).SRCINFO")
 	return text.String(), err
 }
 
-// head keeps the first bytes written to it and counts the others.
-type head struct {
+// beginning keeps the first bytes written to it and counts the others.
+type beginning struct {
 	text  []byte
 	limit int
 	more  int64
 }
 
-func (h *head) Write(p []byte) (int, error) {
+func (h *beginning) Write(p []byte) (int, error) {
 	kept := min(len(p), h.limit-len(h.text))
 	h.text = append(h.text, p[:kept]...)
 	h.more += int64(len(p) - kept)
@@ -79,7 +79,7 @@ func (h *head) Write(p []byte) (int, error) {
 }
 
 // String returns whole lines of valid UTF-8.
-func (h *head) String() string {
+func (h *beginning) String() string {
 	text := string(h.text)
 	if h.more > 0 {
 		end := strings.LastIndexByte(text, '\n') + 1

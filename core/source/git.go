@@ -128,3 +128,45 @@ func (f *Fetcher) clone(ctx context.Context, from gitURL, dir string) (string, e
 	}
 	return strings.TrimSpace(commit.String()), nil
 }
+
+// maxRefs is how much of what a repository says of itself is read, in bytes.
+const maxRefs = 64 << 10
+
+// Head returns the commit that Sources would have of found, which must come
+// from git. Nothing is fetched.
+func (f *Fetcher) Head(ctx context.Context, found *Found) (string, error) {
+	ctx, stop := context.WithTimeout(ctx, answerTime*f.config.Timeout)
+	defer stop()
+	commit, err := head(ctx, found.git)
+	if err != nil {
+		return "", fmt.Errorf("looking what the sources of %s are at: %w", found.Name, err)
+	}
+	return commit, nil
+}
+
+func head(ctx context.Context, of gitURL) (string, error) {
+	if of.url == "" {
+		return "", errors.New("they do not come from git")
+	}
+	names := []string{"HEAD"}
+	if of.branch != "" { // as git clone --branch prefers them; "^{}" is what a tag stands for
+		names = []string{"refs/heads/" + of.branch, "refs/tags/" + of.branch + "^{}", "refs/tags/" + of.branch}
+	}
+	refs := &beginning{limit: maxRefs}
+	// Not in the present directory, whose configuration may be anybody's.
+	if err := runGit(ctx, gitCall{dir: "/", args: append([]string{"ls-remote", "--quiet", "--", of.url}, names...), output: refs}); err != nil {
+		return "", err
+	}
+	commits := map[string]string{}
+	for line := range strings.Lines(string(refs.text)) {
+		if commit, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); ok && isCommit.MatchString(commit) {
+			commits[name] = commit
+		}
+	}
+	for _, name := range names {
+		if commit := commits[name]; commit != "" {
+			return commit, nil
+		}
+	}
+	return "", fmt.Errorf("%s has no %s", of.url, names[0])
+}

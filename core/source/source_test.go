@@ -467,9 +467,26 @@ func TestSourcesFromGit(t *testing.T) {
 	if diff := cmp.Diff(map[string]string{"PKGBUILD": foo}, read(t, dir)); diff != "" {
 		t.Error(diff)
 	}
+	git(t, work, "tag", "-a", "-m", "x", "v1", "main")
+	for _, ref := range []string{"", "#branch=main", "#branch=next", "#tag=v1"} {
+		found, err := fetcher.Resolve(t.Context(), "git+file://"+work+ref, source.Auto)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, err := fetcher.Head(t.Context(), found)
+		if err != nil {
+			t.Errorf("%s: %v", ref, err)
+		}
+		if commit, err := fetcher.Sources(t.Context(), found, t.TempDir()); err != nil || commit != head {
+			t.Errorf("%s: cloned %s, at %s before: %v", ref, commit, head, err)
+		}
+	}
 	missing, err := fetcher.Resolve(t.Context(), "git+file://"+work+"#branch=nowhere", source.Auto)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if head, err := fetcher.Head(t.Context(), missing); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("missing branch: %s, %v", head, err)
 	}
 	if _, err := fetcher.Sources(t.Context(), missing, t.TempDir()); err == nil || !strings.Contains(err.Error(), "nowhere") {
 		t.Errorf("missing branch: %v", err)

@@ -184,7 +184,7 @@ func (db *DB) SetHeld(ctx context.Context, id alpm.RepositoryID, base string, he
 // base that is not known is no error.
 func (db *DB) RemovePackage(ctx context.Context, id alpm.RepositoryID, base string) error {
 	err := db.update(ctx, func(tx *sql.Tx) error {
-		for _, table := range []string{"packages", "changes", "dependencies", "log_runs", "queue"} {
+		for _, table := range []string{"packages", "changes", "dependencies", "log_runs", "queue", "upstreams"} {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE repository = ? AND base = ?", key(id), base); err != nil {
 				return err
 			}

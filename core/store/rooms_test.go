@@ -62,8 +62,20 @@ func TestPackages(t *testing.T) {
 	}, err)
 	one, err := db.Package(ctx, aur, "a")
 	check(t, "package", one, got[0], err)
+	if u, err := db.Upstream(ctx, aur, "a"); err != nil || u != (Upstream{}) {
+		t.Errorf("an upstream that nobody looked at: %+v, %v", u, err)
+	}
+	if err := errors.Join(db.SetUpstream(ctx, aur, "a", "2-1"), db.SetUpstream(ctx, aur, "a", "3-1")); err != nil {
+		t.Error(err)
+	}
+	if u, err := db.Upstream(ctx, aur, "a"); err != nil || u.Version != "3-1" || !u.Looked.Equal(db.now()) {
+		t.Errorf("upstream: %+v, %v", u, err)
+	}
 	if err := errors.Join(db.RemovePackage(ctx, aur, "a"), db.RemovePackage(ctx, aur, "a")); err != nil {
 		t.Error(err)
+	}
+	if u, err := db.Upstream(ctx, aur, "a"); err != nil || u != (Upstream{}) {
+		t.Errorf("the upstream of a removed one: %+v, %v", u, err)
 	}
 	for what, err := range map[string]error{
 		"SetStatus": db.SetStatus(ctx, aur, "a", Success),

@@ -36,13 +36,7 @@ func (r *run) outdated(ctx context.Context, records []store.Record, published ma
 	if !ok {
 		return nil
 	}
-	var found []*due
-	for _, record := range records {
-		if d := r.newerInAUR(ctx, record.Package, there, published[record.Package.Base]); d != nil {
-			found = append(found, d)
-		}
-	}
-	return found
+	return look(ctx, records, func(p source.Package) *due { return r.newerInAUR(ctx, p, there, published[p.Base]) })
 }
 
 // namesOf returns the packages of a base, by which the AUR is asked for it.
@@ -105,7 +99,7 @@ func (r *run) newerInAUR(ctx context.Context, p source.Package, aur inAUR, have 
 	}
 	d, err := r.prepare(ctx, p, nil)
 	if err != nil {
-		r.fail(p, err)
+		r.cannot(ctx, p, err)
 		return nil
 	}
 	if have != "" && alpm.Vercmp(d.pkg.Version, have) <= 0 { // patched, or not what the AUR says it is

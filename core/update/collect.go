@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,21 +122,8 @@ func (r *run) collect(ctx context.Context) ([]*due, error) {
 			}
 		}
 	}
-	if r.request.Local {
-		for _, record := range records {
-			if !record.Held && !taken[record.Package.Base] && r.wanted(record.Package.Base) && inCache(record.Package.Origin) {
-				add(r.newer(ctx, record, published))
-			}
-		}
-	}
-	if r.request.AUR && r.AUR != nil {
-		asked := slices.DeleteFunc(slices.Clone(records), func(record store.Record) bool {
-			p := record.Package
-			return record.Held || taken[p.Base] || !r.wanted(p.Base) || p.Origin.Source != source.AUR
-		})
-		for _, d := range r.outdated(ctx, asked, published) {
-			add(d)
-		}
+	for _, d := range r.looked(ctx, published, func(p source.Package) bool { return !taken[p.Base] && r.wanted(p.Base) }, records) {
+		add(d)
 	}
 	if r.request.CheckFiles {
 		reasons := r.broken(ctx, records, published)
@@ -253,33 +239,6 @@ func (r *run) taken(p source.Package, published string) string {
 // later.
 func inCache(o source.Origin) bool { return o.Source != source.AUR && o.GitURL == "" }
 
-// newer lays out a local base when its PKGBUILD, or the upstream of a VCS
-// package, has a newer version than the repository. Nil: it has not.
-func (r *run) newer(ctx context.Context, record store.Record, published map[string]string) *due {
-	// What stands in cache/ is evaluated where it is: most of it is not newer.
-	dir := filepath.Join(r.CacheDir, record.Package.Base)
-	info, err := r.read(ctx, dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // its source is elsewhere, on a worker perhaps
-	}
-	if err != nil {
-		r.fail(record.Package, err)
-		return nil
-	}
-	have := published[record.Package.Base]
-	if have == "" || alpm.Vercmp(info.Version(), have) <= 0 {
-		// What was never published is built when someone asks for it.
-		return r.newerUpstream(ctx, record.Package, have)
-	}
-	d, err := r.prepare(ctx, record.Package, nil)
-	if err != nil {
-		r.fail(record.Package, err)
-		return nil
-	}
-	d.reason = fmt.Sprintf("newer than the published %s", have)
-	return r.unused(ctx, d, 0, have, true)
-}
-
 // prepare lays out the source of a base, patched, and reads its PKGBUILD.
 func (r *run) prepare(ctx context.Context, p source.Package, patches []source.Patch) (*due, error) {
 	dir, err := r.scratchDir()
@@ -296,6 +255,8 @@ func (r *run) prepare(ctx context.Context, p source.Package, patches []source.Pa
 
 // scratchDir returns a new directory that goes away with the run.
 func (r *run) scratchDir() (string, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.scratch == nil {
 		scratch, err := durable.NewScratch(r.ScratchDir)
 		if err != nil {

@@ -27,6 +27,7 @@ type Sources interface {
 	FromOrigin(base string, origin source.Origin) (*source.Found, error)
 	Sources(ctx context.Context, found *source.Found, dir string) (commit string, err error)
 	Packages(ctx context.Context, found *source.Found, dir string) ([]string, error)
+	Head(ctx context.Context, found *source.Found) (commit string, err error)
 	Changes(ctx context.Context, found *source.Found, from, to string) (string, error)
 }
 
@@ -60,7 +61,8 @@ type Config struct {
 	// pkgver() gives, both in a sandbox. Nil: VCS packages are not looked at
 	// upstream.
 	Version func(ctx context.Context, dir string) (string, error)
-	// VCSAge is how long after its last build a VCS package is left alone
+	// VCSAge is how long a VCS package is left alone after its last build, and
+	// after its upstream was looked at and had nothing newer
 	// (build.vcs_allowed_age).
 	VCSAge time.Duration
 	// SignPackage writes path.sig beside a package file that was built here.
@@ -132,7 +134,7 @@ type run struct {
 	request   Request
 	outcome   *Outcome
 	observers []Observer
-	mu        sync.Mutex                  // guards outcome
+	mu        sync.Mutex                  // guards outcome and scratch
 	telling   sync.Mutex                  // held while observers are told
 	tell      context.Context             // with which observers are told; of Run and its like, it outlives their own
 	assigned  map[string]store.Assignment // by base: builds that a run did not live to see the end of

@@ -33,30 +33,32 @@ func isVCS(base, text string) bool {
 // newerUpstream looks upstream for a base that is no newer where its PKGBUILD
 // comes from, and lays it out when its version would be newer than the
 // published one. That runs its pkgver(), so that a plan leaves it. Nil: it is
-// not newer, no VCS package, or was built less than VCSAge ago. An upstream
-// that cannot be looked at is told, and the base left.
+// not newer, no VCS package, or was built or looked at less than VCSAge ago. An
+// upstream that cannot be looked at is told, and the base left.
 func (r *run) newerUpstream(ctx context.Context, p source.Package, have string) *due {
 	if !r.request.VCS || have == "" || time.Since(lastBuilt(p)) < r.VCSAge {
 		return nil
 	}
 	changes, err := r.Store.Changes(ctx, r.Repository.ID(), p.Base)
-	if err != nil {
-		r.fail(p, err)
+	if err == nil && (!isVCS(p.Base, changes.PKGBUILD) || r.lately(ctx, p.Base, have)) {
 		return nil
 	}
-	if !isVCS(p.Base, changes.PKGBUILD) {
-		return nil
-	}
-	if r.planning || r.Version == nil {
+	if err == nil && (r.planning || r.Version == nil) {
 		r.left(Omission{Base: p.Base, Version: have, Reason: "a VCS package, which only an update looks at upstream"})
 		return nil
 	}
-	d, err := r.prepare(ctx, p, nil)
+	var d *due
+	if err == nil {
+		d, err = r.prepare(ctx, p, nil)
+	}
 	if err != nil {
-		r.fail(p, err)
+		r.cannot(ctx, p, err)
 		return nil
 	}
 	version, err := r.upstreamVersion(ctx, d)
+	if err == nil {
+		err = r.Store.SetUpstream(ctx, r.Repository.ID(), p.Base, version)
+	}
 	switch {
 	case err != nil:
 		r.unavailable(ctx, fmt.Errorf("looking upstream for %s: %w", p.Base, err))
@@ -66,6 +68,19 @@ func (r *run) newerUpstream(ctx context.Context, p source.Package, have string) 
 	}
 	r.discard([]*due{d})
 	return nil
+}
+
+// lately says whether the upstream of a base had nothing newer less than VCSAge
+// ago. Who names bases wants them looked at now.
+func (r *run) lately(ctx context.Context, base, have string) bool {
+	if len(r.request.Bases) > 0 {
+		return false
+	}
+	known, err := r.Store.Upstream(ctx, r.Repository.ID(), base)
+	if err != nil {
+		r.Logger.Warn("reading when an upstream was looked at", "error", err)
+	}
+	return err == nil && alpm.Vercmp(known.Version, have) <= 0 && time.Since(known.Looked) < r.VCSAge
 }
 
 // upstreamVersion returns the version that the base would have, built now.

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +38,7 @@ func TestUpstream(t *testing.T) {
 	if err := f.store.SetPackage(t.Context(), id, young, store.Success); err != nil {
 		t.Fatal(err)
 	}
+	var mu sync.Mutex
 	var looked []string
 	f.config.VCSAge = time.Hour
 	f.config.Version = func(_ context.Context, dir string) (string, error) {
@@ -42,12 +46,11 @@ func TestUpstream(t *testing.T) {
 		if err != nil {
 			return "", err
 		}
-		for _, base := range names {
-			if string(text) == a.pkgbuilds[base] {
-				looked = append(looked, base)
-			}
-		}
-		switch looked[len(looked)-1] {
+		base := names[slices.IndexFunc(names, func(base string) bool { return string(text) == a.pkgbuilds[base] })]
+		mu.Lock()
+		defer mu.Unlock()
+		looked = append(looked, base)
+		switch base {
 		case "dead-svn":
 			return "", errors.New("no such host")
 		case "same-hg":
@@ -74,6 +77,7 @@ func TestUpstream(t *testing.T) {
 	if !errors.As(err, &failed) {
 		t.Error(err)
 	}
+	slices.Sort(looked)
 	f.expect("looked at", looked, []string{"byfunction", "dead-svn", "same-hg", "tool-git"})
 	f.expect("unavailable", outcome.Unavailable, []string{"looking upstream for dead-svn: no such host"})
 	// The made-up builder does not run pkgver(): it gives what the PKGBUILD has.
@@ -85,4 +89,54 @@ func TestUpstream(t *testing.T) {
 		due = append(due, p.Base)
 	}
 	f.expect("built", due, []string{"byfunction", "tool-git"})
+
+	// Had nothing newer and is left alone for an hour, but for who asks for it.
+	// One that did not answer, or whose build brought nothing, is looked at again.
+	again := func(request update.Request, want ...string) {
+		t.Helper()
+		looked = nil
+		_, _ = f.flow().Run(t.Context(), request)
+		slices.Sort(looked)
+		f.expect("looked at again", looked, want)
+	}
+	again(update.Request{AUR: true, VCS: true}, "byfunction", "dead-svn", "tool-git")
+	again(update.Request{AUR: true, VCS: true, Bases: []string{"same-hg"}}, "same-hg")
+	f.config.VCSAge = 0
+	again(update.Request{AUR: true, VCS: true}, "byfunction", "dead-svn", "same-hg", "tool-git", "young-git")
+	f.config.VCSAge = time.Hour
+	if err := f.store.SetUpstream(t.Context(), id, "same-hg", "6-1"); err != nil { // before the repository went back
+		t.Fatal(err)
+	}
+	// The made-up builder dates nothing: young-git is not young any more.
+	again(update.Request{AUR: true, VCS: true}, "byfunction", "dead-svn", "same-hg", "tool-git", "young-git")
+}
+
+// TestUpstreamsAtOnce: a few are looked at beside one another.
+func TestUpstreamsAtOnce(t *testing.T) {
+	f := newFixture(t)
+	a := newAUR(t, f)
+	for _, base := range []string{"a-git", "b-git", "c-git", "d-git", "e-git", "f-git"} {
+		a.have(f, base, "5-1")
+		a.pkgbuilds[base] = pkgbuildOf(base, "3", pkgverText)
+	}
+	waiting, most := make(chan int, 100), atomic.Int32{}
+	var now atomic.Int32
+	f.config.Version = func(ctx context.Context, _ string) (string, error) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		if waiting <- 1; len(waiting) >= 4 {
+			return "5-1", nil
+		}
+		for len(waiting) < 4 && ctx.Err() == nil { // till others are here
+			time.Sleep(time.Millisecond)
+		}
+		return "5-1", ctx.Err()
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	if _, err := f.flow().Run(ctx, update.Request{AUR: true, VCS: true}); err != nil || most.Load() != 4 || len(waiting) != 6 {
+		t.Errorf("%d of %d at once, want 4 of 6: %v", most.Load(), len(waiting), err)
+	}
 }
