@@ -26,7 +26,7 @@ func (packageCopy) Help() string {
 Examples: from testing to the repository for everybody; all of it that has been built.
 
     ahriman -r extra package-copy --remove testing hello
-    ahriman -r testing package-status --status success --json | jq -r .base | ahriman -r extra package-copy testing -`
+    ahriman -r testing package-status --status success --json | ahriman -r extra package-copy testing -`
 }
 
 // Run copies the bases, then removes them where they came from.
