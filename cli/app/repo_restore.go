@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -44,9 +45,6 @@ func (c *repoRestore) Run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(output, 0o755); err != nil {
-		return err
-	}
 	archive, err := c.open(env)
 	if err != nil {
 		return err
@@ -66,6 +64,9 @@ func (c *repoRestore) Run(ctx context.Context, env *Env) error {
 			return Hinted(err, "stop the web service and all other commands that work with it")
 		}
 		return Hinted(err, "--dry-run shows all of them, --overwrite replaces them, --output restores elsewhere")
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return Hinted(err, "restore as root, and again: what is there already is left")
 	}
 	if err != nil {
 		return err

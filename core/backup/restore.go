@@ -53,7 +53,7 @@ type Entry struct {
 
 // Options say how to restore.
 type Options struct {
-	Output    string // directory that stands for the root of the archive's paths
+	Output    string // absolute; directory that stands for the root of the archive's paths, made where needed
 	Overwrite bool   // replace files that are there and have other contents
 }
 
@@ -156,8 +156,13 @@ func (c *checker) whole() error {
 		}
 	}
 	var disk unix.Statfs_t
-	if err := unix.Statfs(c.output, &disk); err != nil {
-		return fmt.Errorf("looking at %s: %w", c.output, err)
+	err := unix.Statfs(c.output, &disk)
+	for dir := c.output; errors.Is(err, fs.ErrNotExist) && dir != "/"; { // it will be made
+		dir = filepath.Dir(dir)
+		err = unix.Statfs(dir, &disk)
+	}
+	if err != nil {
+		return fmt.Errorf("looking for room in %s: %w", c.output, err)
 	}
 	if free := disk.Bavail * uint64(disk.Bsize); uint64(c.bytes) > free {
 		return fmt.Errorf("it holds %d bytes, and %s has room for %d", c.bytes, c.output, free)
