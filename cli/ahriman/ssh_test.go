@@ -12,21 +12,35 @@ import (
 	"ahriman/transport/sshdial/sshtest"
 )
 
+// forNobody opens the directories above a path for others, below the directory
+// for temporary files.
+func forNobody(t *testing.T, path string) {
+	t.Helper()
+	for dir := filepath.Dir(path); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// program returns the path of the program, which everybody may execute.
+func program(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("ahriman")
+	if err != nil {
+		t.Fatal(err)
+	}
+	forNobody(t, path)
+	return path
+}
+
 // TestSSH runs testdata/ssh/*.txtar: pipelines to a machine that has sshd and
 // makepkg. Beside what TestScript's have there are $WORKER, its address, and
 // $AHRIMAN_SSH_CONFIG, which has a key and knows its host key; "ssh -F" takes it
 // too.
 func TestSSH(t *testing.T) {
-	ahriman, err := exec.LookPath("ahriman")
-	if err != nil {
-		t.Fatal(err)
-	}
+	program(t)
 	s := sshtest.Start(t, sshtest.Options{Nobody: true, Path: os.Getenv("PATH")})
-	for dir := filepath.Dir(ahriman); dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { // for nobody
-			t.Fatal(err)
-		}
-	}
 	config := filepath.Join(s.Home, "config")
 	text := fmt.Sprintf("IdentityFile %s/.ssh/id_ed25519\nIdentityAgent none\nUserKnownHostsFile %[1]s/.ssh/known_hosts\n"+
 		"Host builder\n  HostName 127.0.0.1\n  Port %s\n  User %s\n", s.Home, s.Addr[len("127.0.0.1:"):], s.User)

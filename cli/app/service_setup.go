@@ -67,6 +67,9 @@ func (c *serviceSetup) Run(ctx context.Context, env *Env, globals *Globals) erro
 				return fmt.Errorf("setting up %s: %w", s.id, err)
 			}
 		}
+		if globals.Quiet && !c.DryRun && !c.JSON {
+			continue
+		}
 		if err := c.print(env, step); err != nil {
 			return err
 		}
