@@ -41,30 +41,49 @@ func (e *OlderError) Error() string {
 }
 
 func (r *run) copyFrom(ctx context.Context, from *repository.Repository) error {
-	theirs, err := byBase(ctx, from)
+	batches, change, err := r.copies(ctx, from)
+	if err != nil || len(batches) == 0 {
+		return err
+	}
+	done, err := r.Repository.Publish(ctx, change)
 	if err != nil {
 		return err
+	}
+	built := r.announce(batches, done)
+	var errs []error
+	for _, b := range batches {
+		errs = append(errs, r.copyKnown(ctx, from.ID(), b.base))
+	}
+	r.deliver(ctx, trigger.Result{Built: built})
+	return errors.Join(errs...)
+}
+
+// copies are what is to be published. A base that a run did not live to tell of
+// after it was published is among them.
+func (r *run) copies(ctx context.Context, from *repository.Repository) (batches []*batch, change repository.Change, err error) {
+	theirs, err := byBase(ctx, from)
+	if err != nil {
+		return nil, change, err
 	}
 	ours, err := byBase(ctx, r.Repository)
 	if err != nil {
-		return err
+		return nil, change, err
 	}
-	var batches []*batch
-	var change repository.Change
 	for _, base := range r.request.Bases {
 		packages, have := theirs[base], ours[base]
+		_, unknown := r.Store.Package(ctx, r.Repository.ID(), base)
 		switch {
 		case len(packages) == 0:
-			return fmt.Errorf("%w: %s", repository.ErrUnknownBase, base)
+			return nil, change, fmt.Errorf("%w: %s", repository.ErrUnknownBase, base)
 		case len(have) > 0 && alpm.Vercmp(packages[0].Version, have[0].Version) < 0:
-			return &OlderError{base, packages[0].Version, have[0].Version}
-		case slices.EqualFunc(packages, have, samePackage):
+			return nil, change, &OlderError{base, packages[0].Version, have[0].Version}
+		case slices.EqualFunc(packages, have, samePackage) && unknown == nil:
 			r.left(Omission{Base: base, Version: have[0].Version, Reason: "it is published"})
 			continue
 		}
 		b, err := r.copied(ctx, from, base, packages)
 		if err != nil {
-			return err
+			return nil, change, err
 		}
 		batches = append(batches, b)
 		change.Add = append(change.Add, b.files...)
@@ -74,21 +93,7 @@ func (r *run) copyFrom(ctx context.Context, from *repository.Repository) error {
 			}
 		}
 	}
-	if len(batches) == 0 {
-		return nil
-	}
-	done, err := r.Repository.Publish(ctx, change)
-	if err != nil {
-		return err
-	}
-	built := r.announce(batches, done)
-	for _, b := range batches {
-		if err := r.copyKnown(ctx, from.ID(), b.base); err != nil {
-			return err
-		}
-	}
-	r.deliver(ctx, trigger.Result{Built: built})
-	return nil
+	return batches, change, nil
 }
 
 // byBase returns what is published, by base; within one by name.
