@@ -38,20 +38,31 @@ func program(t *testing.T) string {
 // makepkg. Beside what TestScript's have there are $WORKER, its address, and
 // $AHRIMAN_SSH_CONFIG, which has a key and knows its host key; "ssh -F" takes it
 // too.
-func TestSSH(t *testing.T) {
+func TestSSH(t *testing.T) { runSSH(t, "testdata/ssh", 0) }
+
+// TestSlowSSH runs testdata/slow/*.txtar the same way; little more than what a
+// test has to send gets there in a second.
+func TestSlowSSH(t *testing.T) { runSSH(t, "testdata/slow", 16<<20) }
+
+// runSSH runs scripts with a machine to which so many bytes go in a second; 0: as
+// many as can.
+func runSSH(t *testing.T, dir string, rate int64) {
 	program(t)
 	s := sshtest.Start(t, sshtest.Options{Nobody: true, Path: os.Getenv("PATH")})
+	relay := sshtest.NewRelay(t, s.Addr)
+	relay.Throttle(rate)
+	s.Know(relay.Addr)
 	config := filepath.Join(s.Home, "config")
 	text := fmt.Sprintf("IdentityFile %s/.ssh/id_ed25519\nIdentityAgent none\nUserKnownHostsFile %[1]s/.ssh/known_hosts\n"+
-		"Host builder\n  HostName 127.0.0.1\n  Port %s\n  User %s\n", s.Home, s.Addr[len("127.0.0.1:"):], s.User)
+		"Host builder\n  HostName 127.0.0.1\n  Port %s\n  User %s\n", s.Home, relay.Addr[len("127.0.0.1:"):], s.User)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/ssh",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("AHRIMAN_SSH_CONFIG", config)
-			env.Setenv("WORKER", "ssh://"+s.User+"@"+s.Addr)
+			env.Setenv("WORKER", "ssh://"+s.User+"@"+relay.Addr)
 			return setup(env)
 		},
 		RequireUniqueNames: true,

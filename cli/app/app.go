@@ -60,6 +60,9 @@ func run(ctx context.Context, env *Env) error {
 	if err := checkOwner(env, &grammar.Globals, parsed.Selected()); err != nil {
 		return err
 	}
+	if !grammar.Quiet {
+		defer env.openBoard()()
+	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(env, &grammar.Globals); err != nil {
 		return err

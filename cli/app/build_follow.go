@@ -102,6 +102,7 @@ func (r *buildRun) schedule() schedule.Config {
 	c := schedule.Config{
 		Workers: func(context.Context) ([]schedule.Worker, error) { return r.workers, nil },
 		Prepare: r.job, Finish: r.finish, Retries: 1,
+		Progress: func(a schedule.Attempt, p build.Progress) { r.env.showTransfer(a.Worker+" "+a.Task.Base(), p) },
 	}
 	if r.shown {
 		c.Log = r.log

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"ahriman/cli/ui"
+	"ahriman/core/build"
 )
 
 // Env is everything a command has from the process around it. Commands read
@@ -19,6 +20,50 @@ type Env struct {
 	Stdout  io.Writer // results: one a line, or a table
 	Stderr  io.Writer // everything meant for a person
 	Environ []string  // "KEY=value", as os.Environ gives it; the last one wins
+
+	board *ui.Board // what goes on, on a terminal; nil: nobody is to see it
+}
+
+// maxBoard is how many lines a board has.
+const maxBoard = 21
+
+// openBoard lets commands show what goes on, where standard error is a terminal;
+// the function it returns takes that off the screen. In a pipeline others write
+// to the terminal too, and there is one line for all.
+func (e *Env) openBoard() (closeBoard func()) {
+	limit := 1
+	if e.Out().Terminal() {
+		limit = maxBoard
+	}
+	if e.board = e.Err().Board(limit); e.board == nil {
+		return func() {}
+	}
+	errs := e.Stderr
+	e.Stderr = e.board.Above(errs)
+	if out, ok := e.Stdout.(*stdout); ok && limit > 1 {
+		out.Writer = e.board.Above(out.Writer)
+	}
+	return func() {
+		e.board.Close()
+		e.Stderr = errs
+	}
+}
+
+// showTransfer shows what is on its way to or from somebody.
+func (e *Env) showTransfer(row string, p build.Progress) {
+	if text := transferText(p); text != "" {
+		e.board.Set(row, text)
+	} else {
+		e.board.Clear(row)
+	}
+}
+
+// transferText is a transfer for a line of a board; empty: there is none.
+func transferText(p build.Progress) string {
+	if p == (build.Progress{}) {
+		return ""
+	}
+	return ui.Transfer(p.What, p.Bytes, p.Of)
 }
 
 // Getenv returns the value of an environment variable, empty when it is unset.

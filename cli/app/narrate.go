@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -19,15 +20,15 @@ type narrator struct {
 	quiet   bool
 	verbose bool // the builds' output too
 
-	board *ui.Board // of a terminal, while bases are built; nil: there is none
-	bases int       // to be built
+	bases int // to be built
 	done  int
 	end   time.Time // when they should be
+	rows  map[string]struct{}
 }
 
 func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
 	return &narrator{
-		env: env, json: json, quiet: globals.Quiet, verbose: verbose,
+		env: env, json: json, quiet: globals.Quiet, verbose: verbose, rows: map[string]struct{}{},
 		out: ui.New(env.Stdout, env.Getenv), errs: ui.New(env.Stderr, env.Getenv),
 	}
 }
@@ -71,43 +72,44 @@ func (n *narrator) Observe(_ context.Context, e update.Event) error {
 
 // follow shows on a terminal who builds what, and how far all of it is.
 func (n *narrator) follow(e update.Event) {
-	if n.json || n.quiet || !n.errs.Terminal() {
+	if n.json {
 		return
 	}
 	switch e := e.(type) {
 	case update.Planned:
-		n.board, n.bases, n.end = n.errs.Board(), e.Bases, time.Now().Add(e.Took)
-	case update.RunEnded:
-		if n.board != nil {
-			n.board.Close()
-			n.board = nil
-		}
-	}
-	if n.board == nil {
-		return
-	}
-	switch e := e.(type) {
+		n.bases, n.end = e.Bases, time.Now().Add(e.Took)
 	case update.BuildStarted:
-		n.board.Set(e.Worker+" "+e.Package.Base, e.Package.Version, time.Now())
+		n.set(e.Worker+" "+e.Package.Base, e.Package.Version)
+	case update.Transferring:
+		n.set(e.Worker+" "+e.Package.Base, cmp.Or(transferText(e.Progress), e.Package.Version))
 	case update.BuildAgain:
-		n.board.Clear(e.Worker + " " + e.Package.Base)
+		n.clear(e.Worker + " " + e.Package.Base)
 	case update.BuildEnded:
-		n.board.Clear(e.Worker + " " + e.Package.Base)
+		n.clear(e.Worker + " " + e.Package.Base)
 		n.done++
 	case update.Skipped:
 		n.done++
+	case update.RunEnded:
+		for row := range n.rows { // of builds that were cancelled
+			n.clear(row)
+		}
+		n.bases = 0
 	}
-	n.board.Total(n.done, n.bases, n.end)
+	n.env.board.Total(n.done, n.bases, n.end)
 }
 
-// print writes a line for a person: above the board, where there is one.
-func (n *narrator) print(line string) {
-	if n.board != nil {
-		n.board.Print(line)
-		return
-	}
-	fmt.Fprintln(n.env.Stderr, line)
+func (n *narrator) set(row, text string) {
+	n.rows[row] = struct{}{}
+	n.env.board.Set(row, text)
 }
+
+func (n *narrator) clear(row string) {
+	delete(n.rows, row)
+	n.env.board.Clear(row)
+}
+
+// print writes a line for a person.
+func (n *narrator) print(line string) { fmt.Fprintln(n.env.Stderr, line) }
 
 // describeEvent turns an event into a line; false: there is nothing to say.
 func describeEvent(e update.Event) (runLine, bool) {

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 
 	"golang.org/x/term"
 
-	"ahriman/cli/ui"
+	"ahriman/core/build"
 	"ahriman/core/store"
 	"ahriman/transport/sshdial"
 	"ahriman/transport/sshnode"
@@ -36,7 +35,8 @@ func sshRunner(env *Env, m store.Member, scratch string) (*sshnode.Runner, error
 		return nil, err
 	}
 	return sshnode.NewRunner(sshnode.Config{
-		Target: target, Dialer: dialer, Slots: m.Slots, Name: m.Name, Scratch: scratch, Progress: programProgress(env, target.String()),
+		Target: target, Dialer: dialer, Slots: m.Slots, Name: m.Name, Scratch: scratch,
+		Progress: func(p build.Progress) { env.showTransfer(target.String(), p) },
 	})
 }
 
@@ -56,21 +56,4 @@ func askPassphrase(ctx context.Context, key string) ([]byte, error) {
 	fmt.Fprintf(terminal, "Passphrase of %s: ", key)
 	defer fmt.Fprintln(terminal)
 	return term.ReadPassword(int(terminal.Fd()))
-}
-
-// programProgress shows how this program gets to a worker. It is told of one
-// transfer at a time.
-func programProgress(env *Env, worker string) func(name string, bytes, of int64) {
-	var bar *ui.Progress
-	var last int64
-	return func(name string, bytes, of int64) {
-		if bar == nil {
-			bar, last = env.Err().Progress(path.Base(name)+" to "+worker, of, ui.Bytes), 0
-		}
-		bar.Add(bytes - last)
-		if last = bytes; bytes >= of {
-			bar.Done()
-			bar = nil
-		}
-	}
 }

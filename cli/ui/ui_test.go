@@ -86,31 +86,77 @@ func TestJSON(t *testing.T) {
 func TestBoard(t *testing.T) {
 	var b bytes.Buffer
 	start := time.Unix(1e9, 0)
-	board := &Board{out: &Output{w: &b, terminal: true, width: 40}, begun: start, stop: make(chan struct{}), now: func() time.Time { return start.Add(3700 * time.Second) }}
-	board.Set("laptop", "linux-with-a-name-beyond-the-screen", start.Add(time.Hour))
-	board.Set("big", "gcc", start)
-	board.Set("gone", "glibc", start)
+	now := start
+	out := &Output{w: &b, terminal: true, width: 40}
+	board := &Board{out: out, limit: 4, stop: make(chan struct{}), now: func() time.Time { return now }}
+	above := board.Above(&b)
+	board.Set("big", "gcc")
+	board.Set("gone", "glibc")
+	board.Total(0, 4, time.Time{})
+	now = start.Add(time.Hour)
+	board.Set("laptop", "not yet")
 	board.Clear("gone")
-	board.Total(1, 4, start.Add(3760*time.Second))
+	now = start.Add(time.Hour + 900*time.Millisecond)
+	board.Set("laptop", "linux-with-a-name-beyond-the-screen")
+	now = start.Add(time.Hour + time.Second)
+	board.Total(1, 4, start.Add(3660*time.Second))
 	board.redraw()
-	board.Print("built a")
+	io.WriteString(above, "half a line")
+	board.redraw()
+	io.WriteString(above, ", built a\n")
 	board.Close()
-	screen := `big     1:01:40  gcc
-laptop  1:40  linux-with-a-name-beyond…
-[#####---------------] 1 of 4  1:01:40…
-`
-	want := screen + "<3A\r<Jbuilt a\n" + screen + "<3A\r<J"
+	screen := `big     1:00:01  gcc
+laptop  0:01  linux-with-a-name-beyond…
+[#####---------------] 1 of 4  1:00:01…`
+	want := screen + "<2A\r<Jhalf a line, built a\n" + screen + "<2A\r<J"
 	if diff := cmp.Diff(want, strings.ReplaceAll(b.String(), "\x1b[", "<")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
-	b.Reset()
-	piped := (&Output{w: &b}).Board()
-	piped.Set("a", "b", start)
-	piped.redraw()
-	piped.Print("built a")
-	piped.Close()
-	if got := b.String(); got != "built a\n" {
-		t.Errorf("in a pipe: %q", got)
+}
+
+// TestBoardOfOneLine is what is left of a board where other processes write to
+// the terminal too.
+func TestBoardOfOneLine(t *testing.T) {
+	var b bytes.Buffer
+	now := time.Unix(1e9, 0)
+	board := &Board{out: &Output{w: &b, terminal: true}, limit: 1, stop: make(chan struct{}), now: func() time.Time { return now }}
+	board.Set("a", "does one thing")
+	board.Set("b", "does another")
+	now = now.Add(2 * time.Second)
+	board.redraw()
+	board.Total(3, 4, time.Time{})
+	board.redraw()
+	board.Close()
+	want := "a  0:02  does one thing … and 1 more\r<J[###############-----] 3 of 4  0:00\r<J"
+	if diff := cmp.Diff(want, strings.ReplaceAll(b.String(), "\x1b[", "<")); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestNoBoardWithoutTerminal(t *testing.T) {
+	var b bytes.Buffer
+	board := (&Output{w: &b}).Board(4)
+	board.Set("a", "b")
+	board.Total(1, 2, time.Time{})
+	board.Clear("a")
+	board.Close()
+	if board != nil || b.Len() > 0 {
+		t.Errorf("in a pipe: %v, %q", board, &b)
+	}
+}
+
+func TestTransfer(t *testing.T) {
+	for want, at := range map[string][2]int64{
+		"fetching [--------------------] 0.0/0.5 MiB":   {0, 500_000},
+		"fetching [#####---------------] 2.4/9.5 MiB":   {2_500_000, 10_000_000},
+		"fetching [####----------------] 120/512 MiB":   {120 << 20, 512 << 20},
+		"fetching [#####---------------] 3/12 GiB":      {3 << 30, 12 << 30},
+		"fetching [####################] 12/12 GiB":     {12 << 30, 12 << 30},
+		"fetching [--------------------] -1.0/-2.0 MiB": {-1 << 20, -2 << 20},
+	} {
+		if got := Transfer("fetching", at[0], at[1]); got != want {
+			t.Errorf("%d: got %q, want %q", at, got, want)
+		}
 	}
 }
 

@@ -76,6 +76,17 @@ type Job struct {
 	// Start for its id nor an Attach that is still going on. The job is then
 	// lost, not failed. 0: no lease.
 	Lease time.Duration
+
+	// Progress is told what is on its way to the worker or back, several times a
+	// second, and the zero value once nothing is. What takes only a moment is not
+	// spoken of. It is called by other goroutines. Nil: nobody is told.
+	Progress func(Progress)
+}
+
+// Progress is how far what a job needs, or gave, has come.
+type Progress struct {
+	What      string // "sending" to the worker, "fetching" from there
+	Bytes, Of int64  // that have moved, and that are to
 }
 
 // Result is what a finished build gave.

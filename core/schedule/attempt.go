@@ -47,6 +47,9 @@ func (a *attempt) try(ctx context.Context) (Finished, verdict, error) {
 	if spec.Lease == 0 {
 		spec.Lease = config.Lease
 	}
+	if config.Progress != nil {
+		spec.Progress = func(p build.Progress) { config.Progress(a.Attempt, p) }
+	}
 	if err := a.worker.Runner.Start(ctx, spec); err != nil {
 		a.cancel(ctx, spec.ID)
 		return Finished{}, turnedDown(err), err

@@ -128,6 +128,9 @@ type Config struct {
 	// Log returns where the log of an attempt goes; it is closed at the
 	// attempt's end. Nil: nowhere.
 	Log func(a Attempt) io.WriteCloser
+	// Progress is told what is on its way to an attempt's worker or back, between
+	// its Started and its Ended. It is called concurrently. Nil: nobody is told.
+	Progress func(a Attempt, p build.Progress)
 	// Observe is told what happens, one event after the other, and must not take
 	// long. Nil: nobody is.
 	Observe func(Event)

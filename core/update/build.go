@@ -66,6 +66,9 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 		Workers: r.Workers, Retries: r.Retries, Lease: r.Lease, Patience: r.Patience,
 		Prepare: b.prepare, Accept: b.accept, Finish: b.finish, Log: b.log,
 		Observe: func(e schedule.Event) { b.observe(ctx, e) },
+		Progress: func(a schedule.Attempt, p build.Progress) {
+			b.emit(Transferring{Package: b.dues[a.Task.Base()].pkg, Worker: a.Worker, Progress: p})
+		},
 	})
 	if err != nil {
 		return err

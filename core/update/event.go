@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ahriman/core/build"
 	"ahriman/core/source"
 )
 
@@ -49,6 +50,14 @@ type BuildAgain struct {
 	Package source.Package
 	Worker  string
 	Err     error
+}
+
+// Transferring says what is on its way to the worker of a build, or back, several
+// times a second; at last, with the zero Progress, that nothing is any more.
+type Transferring struct {
+	Package  source.Package
+	Worker   string
+	Progress build.Progress
 }
 
 // LogLines are lines of a build's output, in order, without line ends.
@@ -133,6 +142,7 @@ func (Changed) isEvent()      {}
 func (Planned) isEvent()      {}
 func (BuildStarted) isEvent() {}
 func (BuildAgain) isEvent()   {}
+func (Transferring) isEvent() {}
 func (LogLines) isEvent()     {}
 func (BuildEnded) isEvent()   {}
 func (Rests) isEvent()        {}

@@ -30,6 +30,12 @@ func (j *remoteJob) fetchAll(ctx context.Context, files []api.Object) (paths []s
 	if len(files) == 0 || len(files) > api.MaxDependencies {
 		return nil, falsef("it answers with %d package files", len(files))
 	}
+	var total int64
+	for _, object := range files {
+		total += object.Size
+	}
+	moved := j.report("fetching", total)
+	defer moved.end()
 	seen := map[string]bool{filepath.Base(j.log.Path()): true}
 	for _, object := range files {
 		if !api.SoundName(object.Name) || seen[object.Name] || object.Validate() != nil || object.Size == 0 {
@@ -38,7 +44,7 @@ func (j *remoteJob) fetchAll(ctx context.Context, files []api.Object) (paths []s
 		seen[object.Name] = true
 		path := filepath.Join(j.dir, object.Name)
 		paths = append(paths, path)
-		if err := j.fetch(ctx, object, path); err != nil {
+		if err := j.fetch(ctx, object, path, moved); err != nil {
 			return paths, fmt.Errorf("fetching %s: %w", object.Name, err)
 		}
 		info, err := alpm.ReadInfo(path)
@@ -53,13 +59,13 @@ func (j *remoteJob) fetchAll(ctx context.Context, files []api.Object) (paths []s
 }
 
 // fetch copies one file of the result to path, going on where it broke off.
-func (j *remoteJob) fetch(ctx context.Context, object api.Object, path string) error {
+func (j *remoteJob) fetch(ctx context.Context, object api.Object, path string, moved *progress) error {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	got := &received{file: file, sum: sha256.New(), want: object.Size}
+	got := &received{file: file, sum: sha256.New(), want: object.Size, moved: moved}
 	for stalled := 0; ; {
 		before, asked := got.size, time.Now()
 		err := j.fetchRest(ctx, object.Name, got)
@@ -109,17 +115,19 @@ func (j *remoteJob) fetchRest(ctx context.Context, name string, got *received) e
 
 // received is a file as far as it has come.
 type received struct {
-	file *os.File
-	sum  hash.Hash
-	size int64
-	want int64
-	err  error // of writing
+	file  *os.File
+	sum   hash.Hash
+	size  int64
+	want  int64
+	moved *progress
+	err   error // of writing
 }
 
 func (r *received) Write(p []byte) (int, error) {
 	n, err := r.file.Write(p)
 	r.sum.Write(p[:n])
 	r.size += int64(n)
+	r.moved.bytes.Add(int64(n))
 	r.err = err
 	return n, err
 }

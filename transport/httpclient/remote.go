@@ -168,14 +168,8 @@ func (j *remoteJob) begin(ctx context.Context, request api.BuildRequest, from ma
 		if err != nil || state.State != api.BuildMissing {
 			return err
 		}
-		for _, object := range state.Missing {
-			path, ok := from[object.SHA256]
-			if !ok {
-				return fmt.Errorf("the worker asks for %q, which it does not need", object.SHA256)
-			}
-			if err := j.runner.send(ctx, object, path); err != nil {
-				return err
-			}
+		if err := j.sendAll(ctx, state.Missing, from); err != nil {
+			return err
 		}
 	}
 	return errors.New("the worker keeps losing what it is sent")

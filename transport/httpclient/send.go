@@ -3,6 +3,7 @@ package httpclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"os"
@@ -12,8 +13,29 @@ import (
 	"ahriman/transport/api"
 )
 
-// send sends an object, and goes on where it broke off.
-func (r *Runner) send(ctx context.Context, object api.Object, path string) error {
+// sendAll sends what the worker misses; from is where it is here, by digest.
+func (j *remoteJob) sendAll(ctx context.Context, missing []api.Object, from map[string]string) error {
+	var total, sent int64
+	for _, object := range missing {
+		if from[object.SHA256] == "" {
+			return fmt.Errorf("the worker asks for %q, which it does not need", object.SHA256)
+		}
+		total += object.Size
+	}
+	moved := j.report("sending", total)
+	defer moved.end()
+	for _, object := range missing {
+		if err := j.runner.send(ctx, object, from[object.SHA256], moved, sent); err != nil {
+			return err
+		}
+		sent += object.Size
+	}
+	return nil
+}
+
+// send sends an object, and goes on where it broke off. before is how much of
+// what moved is not of it.
+func (r *Runner) send(ctx context.Context, object api.Object, path string, moved *progress, before int64) error {
 	select {
 	case r.sending <- struct{}{}:
 		defer func() { <-r.sending }()
@@ -29,7 +51,10 @@ func (r *Runner) send(ctx context.Context, object api.Object, path string) error
 		sending := call{
 			what: "sending " + filepath.Base(path), method: http.MethodPut, path: api.Path(api.PathObject, object.SHA256),
 			query: url.Values{api.QueryOffset: {strconv.FormatInt(offset, 10)}, api.QuerySize: {strconv.FormatInt(info.Size(), 10)}},
-			file:  &section{path: path, offset: offset, size: info.Size()}, still: r.config.Silence,
+			file: &section{path: path, offset: offset, size: info.Size(), seen: func(at int64, p []byte) {
+				moved.bytes.Store(before + at + int64(len(p)))
+			}},
+			still: r.config.Silence,
 		}
 		err := r.client.once(ctx, sending)
 		if err == nil || ctx.Err() != nil || stalled >= maxStalled || decided(err) && !errors.Is(err, api.ErrConflict) {

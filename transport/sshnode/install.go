@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 
+	"ahriman/core/build"
 	"ahriman/transport/sftpstore"
 )
 
@@ -72,8 +73,9 @@ func (l *link) install(ctx context.Context, made *program, to place) error {
 		return err
 	}
 	store := &sftpstore.Store{Connect: l.connect}
-	if l.config.Progress != nil {
-		store.Progress = func(name string, bytes int64) { l.config.Progress(path.Base(name), bytes, made.Size) }
+	if tell := l.config.Progress; tell != nil {
+		store.Progress = func(bytes int64) { tell(build.Progress{What: "sending ahriman", Bytes: bytes, Of: made.Size}) }
+		defer tell(build.Progress{})
 	}
 	if err := store.Put(ctx, file, path.Join(to.dir, programName), made.File); err != nil {
 		return fmt.Errorf("putting ahriman on %s: %w", l.config.Name, err)

@@ -26,6 +26,7 @@ import (
 	"sync"
 	"time"
 
+	"ahriman/core/build"
 	"ahriman/core/source"
 	"ahriman/transport/api"
 	"ahriman/transport/httpclient"
@@ -51,8 +52,9 @@ type Config struct {
 	Silence      time.Duration
 	SourceLimits source.Limits
 
-	// Progress is told how much of the program has been sent; nil: nobody is.
-	Progress func(name string, bytes, of int64)
+	// Progress is told how much of the program has been sent, and the zero value
+	// once no more of it is; nil: nobody is told.
+	Progress func(build.Progress)
 }
 
 // Runner builds on a worker through SSH. It must be closed.

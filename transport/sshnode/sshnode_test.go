@@ -169,7 +169,13 @@ func TestServerEndsWhenIdle(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	w := newWorker(t, sshtest.Options{})
 	var sent int64
-	can, err := w.runner(func(c *sshnode.Config) { c.Progress = func(_ string, bytes, _ int64) { sent = bytes } }).Capabilities(t.Context())
+	over := false
+	progress := func(c *sshnode.Config) {
+		c.Progress = func(p build.Progress) {
+			sent, over = max(sent, p.Bytes), p == build.Progress{}
+		}
+	}
+	can, err := w.runner(progress).Capabilities(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,12 +186,11 @@ func TestCapabilities(t *testing.T) {
 		t.Errorf("this machine, whose tests build packages: got %+v, %v", can, err)
 	}
 	self, err := os.Stat("/proc/self/exe")
-	if err != nil || sent != self.Size() {
+	if err != nil || sent != self.Size() || !over {
 		t.Errorf("the first time, %d bytes of the program were sent, %v", sent, err)
 	}
-	sent = 0
-	again := w.runner(func(c *sshnode.Config) { c.Progress = func(_ string, bytes, _ int64) { sent = bytes } })
-	if _, err := again.Capabilities(t.Context()); err != nil || sent != 0 {
+	sent, over = 0, false
+	if _, err := w.runner(progress).Capabilities(t.Context()); err != nil || sent != 0 || over {
 		t.Errorf("the second time, %d bytes of the program were sent, %v", sent, err)
 	}
 }
