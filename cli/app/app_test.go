@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -214,6 +215,14 @@ func TestJoinNegative(t *testing.T) {
 	got := joinNegative(strings.Fields("--wait-timeout -1 x -5 --flag=1 -2 -- --a -3"))
 	if diff := cmp.Diff(strings.Fields("--wait-timeout=-1 x -5 --flag=1 -2 -- --a -3"), got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestPublicationTimeout(t *testing.T) {
+	for seconds, want := range map[int]time.Duration{-1: time.Minute, 0: 0, 30: time.Minute, 120: 2 * time.Minute} {
+		if got := (&Globals{WaitTimeout: seconds}).publicationTimeout(); got != want {
+			t.Errorf("--wait-timeout %d: got %s, want %s", seconds, got, want)
+		}
 	}
 }
 

@@ -85,13 +85,21 @@ func storePath(s *config.Settings) string {
 func (g *Globals) openRepository(s *config.Settings, signer repository.Signer) (*repository.Repository, error) {
 	return repository.Open(repository.Options{
 		Root: s.Repository.Root, ID: s.ID, Signer: signer, KeepBuilt: s.Archive.KeepBuiltPackages,
-		LockTimeout: max(publicationWait, g.lockTimeout()),
+		LockTimeout: g.publicationTimeout(),
 	})
 }
 
 // publicationWait is how long a publication waits for another at least: they
 // are short, and a lock that --wait-timeout is about is held while building.
 const publicationWait = time.Minute
+
+// publicationTimeout is how long a publication waits for others.
+func (g *Globals) publicationTimeout() time.Duration {
+	if wait := g.lockTimeout(); wait != 0 { // which is without end
+		return max(publicationWait, wait)
+	}
+	return 0
+}
 
 // lockTimeout is --wait-timeout as repository.Lock has it: negative not to wait,
 // 0 without end.

@@ -6,7 +6,8 @@ const manIntroduction = `.Nm
 keeps a pacman repository and builds its packages, on one machine or many.
 Each command does one step: it reads names or paths from its arguments,
 or one a line from standard input where an argument is
-.Sq - ,
+.Sq -
+(or NUL-separated, as find -print0 has them),
 writes its result to standard output, and everything meant for a person
 to standard error.
 Where a command takes
@@ -32,8 +33,10 @@ read after it.
 Everything that is kept, unless
 .Ic repository.root
 names another directory.
-.It Pa /tmp/ahriman.lock
-Held while a command changes the repository.
+.It Pa /var/lib/ahriman/.build-NAME-ARCHITECTURE.lock
+Held while packages of a repository are built, unless
+.Fl -lock
+names another file.
 .El
 `
 
