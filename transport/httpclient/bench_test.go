@@ -51,26 +51,7 @@ func play(ctx context.Context, role string, args []string) error {
 	case "stand-in":
 		return serveUntilEOF(&clienttest.PythonNode{Directory: args[0]})
 	case "server":
-		server, db, _, err := newServer(ctx, args[0])
-		if err != nil {
-			return err
-		}
-		defer db.Close()
-		address := "127.0.0.1:0"
-		if len(args) > 1 {
-			address = args[1]
-		}
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			return err
-		}
-		fmt.Println("http://" + listener.Addr().String())
-		ctx, stop := context.WithCancel(ctx)
-		go func() {
-			io.Copy(io.Discard, os.Stdin)
-			stop()
-		}()
-		return server.Serve(ctx, listener)
+		return serveMaster(ctx, args[0], args[1], args[2:]...)
 	case "file worker":
 		return serveFile(args[0])
 	case "fetcher":
@@ -82,7 +63,11 @@ func play(ctx context.Context, role string, args []string) error {
 		if err != nil {
 			return err
 		}
-		_, err = client.Repository(refrepo()).Upload(ctx, args[1], nil)
+		id := refrepo()
+		if len(args) > 2 {
+			id.Name = args[2]
+		}
+		_, err = client.Repository(id).Upload(ctx, args[1], nil)
 		return err
 	}
 	return errors.New("unknown role " + role)
@@ -150,6 +135,26 @@ func serveUntilEOF(handler http.Handler) error {
 	return nil
 }
 
+// serveMaster is a server of ours at an address.
+func serveMaster(ctx context.Context, root, address string, more ...string) error {
+	server, db, _, err := newServer(ctx, root, more...)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	fmt.Println("http://" + listener.Addr().String())
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		stop()
+	}()
+	return server.Serve(ctx, listener)
+}
+
 // BenchmarkUpload sends one GiB from one process to another through the
 // loopback: bare is the least it can take, stand-in is our client to a server
 // that stores and hashes, ours is our client to our server, which also reads
@@ -201,7 +206,7 @@ func transfer(b *testing.B, receiver, sender, path string) (took time.Duration, 
 	b.Helper()
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
-	server := side(b, receiver, dir)
+	server := side(b, receiver, dir, "127.0.0.1:0")
 	stdin, err := server.StdinPipe()
 	if err != nil {
 		b.Fatal(err)

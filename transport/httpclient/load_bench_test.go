@@ -26,17 +26,17 @@ type loaded struct {
 	process *os.Process
 }
 
-func startLoaded(b *testing.B) *loaded {
+func startLoaded(b *testing.B, repositories ...string) *loaded {
 	b.Helper()
-	server, address := startServer(b, b.TempDir())
+	server, address := startServer(b, b.TempDir(), "127.0.0.1:0", repositories...)
 	return &loaded{b, address, server.Process}
 }
 
-// startServer starts one that serves the root, at an address that is given or
-// returned. It ends with the test, unless it is killed.
-func startServer(t testing.TB, args ...string) (server *exec.Cmd, address string) {
+// startServer starts one that serves the root, and returns where it listens. It
+// ends with the test, unless it is killed.
+func startServer(t testing.TB, root, at string, repositories ...string) (server *exec.Cmd, address string) {
 	t.Helper()
-	server = exec.Command(os.Args[0], args...) // it ends with its input, after the test's context
+	server = exec.Command(os.Args[0], append([]string{root, at}, repositories...)...) // it ends with its input, after the test's context
 	server.Env = append(os.Environ(), "AHRIMAN_ROLE=server", "AHRIMAN_PEAK="+os.DevNull)
 	server.Stderr = os.Stderr
 	stdin, err := server.StdinPipe()
@@ -199,25 +199,26 @@ func BenchmarkUploadsAtOnce(b *testing.B) {
 		}
 		size = n << 20
 	}
-	dir := b.TempDir()
-	var paths []string
+	// One file for all, each to a repository of its own: the disk is to write, not
+	// to read.
+	path, err := writePackage(b.TempDir(), "big", size, bufio.NewReaderSize(&numbers{}, 1<<20))
+	if err != nil {
+		b.Fatal(err)
+	}
+	var repositories []string
 	for i := range uploadsAtOnce {
-		path, err := writePackage(dir, fmt.Sprint("big", i), size, bufio.NewReaderSize(&numbers{}, 1<<20))
-		if err != nil {
-			b.Fatal(err)
-		}
-		paths = append(paths, path)
+		repositories = append(repositories, fmt.Sprint("r", i))
 	}
 	for b.Loop() {
-		l := startLoaded(b)
+		l := startLoaded(b, repositories...)
 		quiet := l.askStatus(time.After(3 * time.Second))
 		done := make(chan time.Time)
 		waits := make(chan []time.Duration)
 		go func() { waits <- l.askStatus(done) }()
 		var all sync.WaitGroup
 		began := time.Now()
-		for _, path := range paths {
-			client := side(b, "client", l.address, path) // not where askStatus is
+		for _, name := range repositories {
+			client := side(b, "client", l.address, path, name) // not where askStatus is
 			all.Go(func() {
 				if err := client.Run(); err != nil {
 					b.Error(err)
@@ -233,13 +234,14 @@ func BenchmarkUploadsAtOnce(b *testing.B) {
 		b.ReportMetric(percentile(quiet, 99), "quiet-p99-ms")
 		b.ReportMetric(percentile(loud, 50), "p50-ms")
 		b.ReportMetric(percentile(loud, 99), "p99-ms")
+		b.ReportMetric(percentile(loud, 100), "max-ms")
 	}
 }
 
 // percentile returns the time that so many of a hundred are not above, in ms.
 func percentile(waits []time.Duration, percent int) float64 {
 	slices.Sort(waits)
-	return float64(waits[len(waits)*percent/100].Microseconds()) / 1000
+	return float64(waits[(len(waits)-1)*percent/100].Microseconds()) / 1000
 }
 
 // askStatus asks every 10 ms, over a connection that stays, until done.

@@ -49,8 +49,9 @@ func (j jobs) Submit(ctx context.Context, id alpm.RepositoryID, kind string, arg
 	}, "b failed")
 }
 
-// newServer makes a master of ours with log-in on.
-func newServer(ctx context.Context, root string) (*httpserver.Server, *store.DB, *repository.Repository, error) {
+// newServer makes a master of ours with log-in on. There may be more repositories
+// than refrepo, whose names are given.
+func newServer(ctx context.Context, root string, more ...string) (*httpserver.Server, *store.DB, *repository.Repository, error) {
 	db, err := store.Open(ctx, filepath.Join(root, "node.db"))
 	if err != nil {
 		return nil, nil, nil, err
@@ -63,16 +64,25 @@ func newServer(ctx context.Context, root string) (*httpserver.Server, *store.DB,
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	repo, err := repository.Open(repository.Options{Root: root, ID: refrepo()})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	server, err := httpserver.New(httpserver.Config{
+	config := httpserver.Config{
 		Store: db, Version: "1.0.0", Uploads: true, Submitter: jobs{db},
-		Repositories: []httpserver.Repository{{ID: refrepo(), Shelf: repo}},
-		Auth:         httpserver.Auth{Enabled: true, AllowReadOnly: true, Salt: salt},
-	})
-	return server, db, repo, err
+		Auth: httpserver.Auth{Enabled: true, AllowReadOnly: true, Salt: salt},
+	}
+	var first *repository.Repository
+	for _, name := range append([]string{refrepo().Name}, more...) {
+		id := refrepo()
+		id.Name = name
+		repo, err := repository.Open(repository.Options{Root: root, ID: id})
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		if first == nil {
+			first = repo
+		}
+		config.Repositories = append(config.Repositories, httpserver.Repository{ID: id, Shelf: repo})
+	}
+	server, err := httpserver.New(config)
+	return server, db, first, err
 }
 
 // writePackage makes a package file of about size bytes that do not compress.

@@ -177,7 +177,7 @@ func (s *Server) receivePart(a *arrival, part io.Reader, parameters map[string]s
 	if parameters["name"] == api.PartSignature {
 		return a.receiveSignature(part, fileName)
 	}
-	return a.receivePackage(part, fileName, s.config.MaxFile)
+	return a.receivePackage(part, fileName, s.config.MaxFile, s.uploads.busy)
 }
 
 // fullReader fills what it is given, except at the end.
@@ -200,7 +200,7 @@ func soundFileName(name string) bool {
 
 // receivePackage copies the part to a file and reads the package on the
 // way, so that each byte is read once however long the file is.
-func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) error {
+func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64, busy chan struct{}) error {
 	if _, _, _, _, err := alpm.ParseFileName(fileName); err != nil {
 		return api.Errorf(api.ErrBadRequest, "Filename must be valid archive name")
 	}
@@ -212,8 +212,9 @@ func (a *arrival) receivePackage(part io.Reader, fileName string, limit int64) e
 	into := &sink{file: file}
 	limited := &limitedReader{r: part, left: limit, unlimited: limit <= 0}
 	// A part gives 4 KiB at a time; the file is written in larger pieces.
-	pieces := bufio.NewReaderSize(io.TeeReader(fullReader{limited}, into), uploadBuffer)
-	pkg, err := alpm.ReadPackage(pieces, fileName)
+	pieces := &busyReader{from: fullReader{limited}, busy: busy}
+	defer pieces.rest()
+	pkg, err := alpm.ReadPackage(bufio.NewReaderSize(io.TeeReader(pieces, into), uploadBuffer), fileName)
 	switch {
 	case limited.exceeded:
 		return api.Errorf(api.ErrBadRequest, "Body part is too large: %s has more than %d bytes", fileName, limit)

@@ -40,7 +40,7 @@ const ownerName = ".owner"
 // way and waits for its next piece.
 type uploadSets struct {
 	patience time.Duration
-	busy     chan struct{} // holds one for each file that is fed: a processor is left for other requests
+	busy     chan struct{} // holds one for each piece that is worked on: a processor is left for other requests
 	mu       sync.Mutex
 	all      map[string]*uploadSet
 }
@@ -318,7 +318,6 @@ type uploadFile struct {
 	closed bool
 
 	// Set by start, in turn.
-	busy chan struct{} // of all files
 	into *sink
 	pipe *io.PipeWriter // of a package
 	read chan struct{}  // closed at the end of the package's reading
@@ -345,7 +344,7 @@ func (f *uploadFile) start(file *os.File, busy chan struct{}, keyring *sign.Keyr
 		file.Close()
 		return api.Errorf(api.ErrNotFound, "Nothing of %s is here", f.name)
 	}
-	f.into, f.busy = &sink{file: file}, busy
+	f.into = &sink{file: file}
 	if f.isSignature() {
 		return nil
 	}
@@ -358,7 +357,7 @@ func (f *uploadFile) start(file *os.File, busy chan struct{}, keyring *sign.Keyr
 		check, f.verified = verifyOnTheWay(keyring, signature)
 		into = &fork{to: []io.Writer{f.into, check}, close: check}
 	}
-	go f.readPackage(from, into)
+	go f.readPackage(from, into, busy)
 	return nil
 }
 
@@ -383,9 +382,11 @@ func (f *uploadFile) resume(total int64, busy chan struct{}) error {
 
 // readPackage reads the package as it comes. A package that is none ends the
 // writing of it.
-func (f *uploadFile) readPackage(from *io.PipeReader, into io.Writer) {
+func (f *uploadFile) readPackage(from *io.PipeReader, into io.Writer, busy chan struct{}) {
 	defer close(f.read)
-	f.pkg, f.err = alpm.ReadPackage(bufio.NewReaderSize(io.TeeReader(from, into), uploadBuffer), f.name)
+	pieces := &busyReader{from: from, busy: busy}
+	defer pieces.rest()
+	f.pkg, f.err = alpm.ReadPackage(bufio.NewReaderSize(io.TeeReader(pieces, into), uploadBuffer), f.name)
 	if fork, ok := into.(*fork); ok {
 		fork.close.CloseWithError(f.err)
 	}
@@ -396,6 +397,32 @@ func (f *uploadFile) readPackage(from *io.PipeReader, into io.Writer) {
 		f.err = api.Errorf(api.ErrBadRequest, "%s is not a package: %v", f.name, f.err)
 	}
 	from.CloseWithError(errors.Join(f.err, io.ErrClosedPipe))
+}
+
+// busyReader has whoever reads a piece from it wait for a place in busy, which is
+// given back when the next piece is asked for.
+type busyReader struct {
+	from io.Reader
+	busy chan struct{}
+	held bool
+}
+
+func (r *busyReader) Read(p []byte) (int, error) {
+	r.rest()
+	n, err := r.from.Read(p)
+	if n > 0 {
+		r.busy <- struct{}{}
+		r.held = true
+	}
+	return n, err
+}
+
+// rest gives the place back.
+func (r *busyReader) rest() {
+	if r.held {
+		r.held = false
+		<-r.busy
+	}
 }
 
 // fork writes to several.
@@ -464,20 +491,12 @@ func (f *uploadFile) take(p []byte) error {
 		if _, err := f.into.Write(p); err != nil {
 			return diskError(fmt.Errorf("receiving %s: %w", f.name, err))
 		}
-	} else if err := f.feed(p); err != nil {
+	} else if _, err := f.pipe.Write(p); err != nil {
 		<-f.read
 		return cmp.Or(f.err, api.Errorf(api.ErrConflict, "%s is dropped", f.name))
 	}
 	f.size += int64(len(p))
 	return nil
-}
-
-// feed hands bytes to the goroutine that reads the package, when it is ready.
-func (f *uploadFile) feed(p []byte) error {
-	f.busy <- struct{}{}
-	defer func() { <-f.busy }()
-	_, err := f.pipe.Write(p)
-	return err
 }
 
 // end reads the file to its end when all of it is here, and returns what is
