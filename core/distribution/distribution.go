@@ -81,7 +81,7 @@ func (d Databases) Refresh(ctx context.Context, force bool) error {
 			}
 			changed, err := f.run(ctx)
 			if err != nil {
-				return fmt.Errorf("fetching %s: %w", f.address, err)
+				return fmt.Errorf("fetching %s: %w", f.shown(), err)
 			}
 			if changed {
 				fetched[to] = path
@@ -124,6 +124,15 @@ type fetch struct {
 	address string
 	path    string
 	since   time.Time // zero: fetched whatever its age
+}
+
+// shown is the address without the password that it may hold.
+func (f fetch) shown() string {
+	u, err := url.Parse(f.address)
+	if err != nil {
+		return filepath.Base(f.path)
+	}
+	return u.Redacted()
 }
 
 // run fetches the database to path, unless it is no newer than since.

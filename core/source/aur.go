@@ -74,7 +74,7 @@ func (f *Fetcher) Info(ctx context.Context, names ...string) ([]AURPackage, erro
 		names = names[taken:]
 		answer, err := f.ask(ctx, address)
 		if err != nil {
-			return nil, fmt.Errorf("asking the AUR at %s: %w", f.config.AUR, brief(err))
+			return nil, fmt.Errorf("asking the AUR at %s: %w", redacted(f.config.AUR), brief(err))
 		}
 		found = append(found, answer...)
 	}
@@ -98,7 +98,7 @@ func (f *Fetcher) Search(ctx context.Context, terms ...string) ([]AURPackage, er
 	for _, term := range terms {
 		answer, err := f.ask(ctx, f.config.AUR+"/rpc/v5/search/"+url.PathEscape(term)+"?by=name-desc")
 		if err != nil {
-			return nil, fmt.Errorf("searching the AUR at %s: %w", f.config.AUR, brief(err))
+			return nil, fmt.Errorf("searching the AUR at %s: %w", redacted(f.config.AUR), brief(err))
 		}
 		kept := map[string]AURPackage{}
 		for _, p := range answer {

@@ -125,7 +125,7 @@ func (f *Fetcher) Resolve(ctx context.Context, name string, kind Kind) (*Found, 
 			return found, nil
 		}
 	}
-	return nil, fmt.Errorf("resolving %s: %w", name, ErrNotFound)
+	return nil, fmt.Errorf("resolving %s: %w", redacted(name), ErrNotFound)
 }
 
 // redacted returns an address without its password.

@@ -32,6 +32,7 @@ const (
 // checked against the database's SHA-256 each time.
 type Upstream struct {
 	server string // URL of the directory that holds the database
+	shown  string // … without the password that it may hold
 	name   string
 	cache  string
 	http   *http.Client
@@ -50,7 +51,7 @@ func NewUpstream(server string, id alpm.RepositoryID, cache string) (*Upstream, 
 	transport.ResponseHeaderTimeout = time.Minute
 	transport.RegisterProtocol("file", http.NewFileTransport(http.Dir("/")))
 	return &Upstream{
-		server: strings.TrimRight(server, "/"), name: id.Name, cache: cache,
+		server: strings.TrimRight(server, "/"), shown: u.Redacted(), name: id.Name, cache: cache,
 		http: &http.Client{Transport: transport},
 	}, nil
 }
@@ -70,7 +71,7 @@ func (u *Upstream) Packages(ctx context.Context) ([]alpm.Package, error) {
 	defer body.Close()
 	packages, err := alpm.ReadDatabase(io.LimitReader(body, maxDatabase))
 	if err != nil {
-		return nil, fmt.Errorf("reading the database of %s: %w", u.server, err)
+		return nil, fmt.Errorf("reading the database of %s: %w", u.shown, err)
 	}
 	return packages, nil
 }
@@ -78,7 +79,7 @@ func (u *Upstream) Packages(ctx context.Context) ([]alpm.Package, error) {
 // File returns the path of the package file in the cache, which it fills.
 func (u *Upstream) File(ctx context.Context, p alpm.Package) (string, error) {
 	if p.FileName == "" || p.FileName != filepath.Base(p.FileName) || p.FileName[0] == '.' {
-		return "", fmt.Errorf("%s names a file %q", u.server, p.FileName)
+		return "", fmt.Errorf("%s names a file %q", u.shown, p.FileName)
 	}
 	path := filepath.Join(u.cache, p.FileName)
 	if err := checkDigest(path, p.SHA256); err == nil {
@@ -95,7 +96,7 @@ func (u *Upstream) File(ctx context.Context, p alpm.Package) (string, error) {
 	defer os.Remove(file.Name())
 	defer file.Close()
 	if err := u.download(ctx, p, file); err != nil {
-		return "", fmt.Errorf("fetching %s from %s: %w", p.FileName, u.server, err)
+		return "", fmt.Errorf("fetching %s from %s: %w", p.FileName, u.shown, err)
 	}
 	if err := file.Chmod(0o644); err != nil {
 		return "", err
@@ -143,7 +144,7 @@ func (u *Upstream) get(ctx context.Context, name string) (io.ReadCloser, error) 
 		err = fmt.Errorf("answered %s", response.Status)
 	}
 	response.Body.Close()
-	return nil, fmt.Errorf("asking %s for %s: %w", u.server, name, err)
+	return nil, fmt.Errorf("asking %s for %s: %w", u.shown, name, err)
 }
 
 func checkDigest(path, want string) error {
