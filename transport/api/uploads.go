@@ -13,7 +13,9 @@ const (
 	PathUploadFile = "/node/v1/uploads/{id}/{name}"
 	// PathUploadSet takes POST of UploadSet, which answers with a list of
 	// UploadReply once all its files are checked, on the disk and waiting to be
-	// published: 201. A refusal leaves nothing of them. DELETE drops them.
+	// published: 201, and the same again while they are there. A refusal leaves
+	// nothing of them. 404 says that some of them are to be sent again. DELETE drops
+	// them.
 	PathUploadSet = "/node/v1/uploads/{id}"
 )
 

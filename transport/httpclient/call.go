@@ -269,9 +269,11 @@ func transient(err error) bool {
 	return strings.HasPrefix(err.Error(), "http2: ")
 }
 
-func (c *Client) backoff(attempt int) time.Duration {
-	wait := c.config.Backoff
-	for range attempt {
+func (c *Client) backoff(attempt int) time.Duration { return backoff(c.config.Backoff, attempt) }
+
+// backoff is how long to wait after so many failures before the last one.
+func backoff(wait time.Duration, failures int) time.Duration {
+	for range failures {
 		if wait >= maxBackoff {
 			break
 		}

@@ -1,6 +1,7 @@
 package httpclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -21,10 +22,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// Bounds of how a file is sent that breaks off.
+// Bounds of how a file is sent that breaks off. Together they give a node that is
+// started anew half a minute.
 const (
-	uploadStalls  = 5 // failures in a row without a byte between them
-	uploadBackoff = 100 * time.Millisecond
+	uploadStalls  = 8                      // failures in a row without a byte between them
+	uploadBackoff = 100 * time.Millisecond // doubled each time
 )
 
 // UploadSet is package files that a node takes together, those of one base: Add
@@ -110,8 +112,7 @@ func (s *UploadSet) Commit(ctx context.Context) error {
 	if !errors.Is(err, api.ErrNotFound) {
 		return err
 	}
-	// The node has lost some of it, or its answer was lost. What it has it takes
-	// again.
+	// The node has lost some of it. What it has it takes again.
 	s.reset()
 	for _, path := range s.paths {
 		if _, err := s.send(ctx, path, nil); err != nil {
@@ -124,12 +125,29 @@ func (s *UploadSet) Commit(ctx context.Context) error {
 func (s *UploadSet) reset() { s.id, s.files, s.size, s.began = uuid.NewString(), nil, 0, false }
 
 func (s *UploadSet) commit(ctx context.Context) error {
-	var replies []api.UploadReply
-	return s.repository.client.do(ctx, call{
-		what: "uploading " + s.files[len(s.files)-1].Name, method: http.MethodPost, path: api.Path(api.PathUploadSet, s.id),
-		query: api.RepositoryQuery(s.repository.id), body: api.UploadSet{Files: s.files}, into: &replies,
-		wait: time.Duration(s.size/slowestDisk) * time.Second, safe: true,
-	})
+	for failed := 0; ; failed++ {
+		var replies []api.UploadReply
+		err := s.repository.client.once(ctx, call{
+			what: "uploading " + s.files[len(s.files)-1].Name, method: http.MethodPost, path: api.Path(api.PathUploadSet, s.id),
+			query: api.RepositoryQuery(s.repository.id), body: api.UploadSet{Files: s.files}, into: &replies,
+			wait: time.Duration(s.size/slowestDisk) * time.Second,
+		})
+		if err == nil || !transient(err) || s.enough(ctx, failed) {
+			return err
+		}
+		if err := s.pause(ctx, failed); err != nil {
+			return err
+		}
+	}
+}
+
+// enough says whether a failure is one too many.
+func (s *UploadSet) enough(ctx context.Context, failed int) bool {
+	return ctx.Err() != nil || failed >= max(uploadStalls, s.repository.client.config.MaxRetries)
+}
+
+func (s *UploadSet) pause(ctx context.Context, failed int) error {
+	return pause(ctx, backoff(cmp.Or(s.repository.client.config.Backoff, uploadBackoff), failed))
 }
 
 // Abandon drops what was added and not committed, where the node can be told.
@@ -207,10 +225,10 @@ func (s *UploadSet) sendPiece(ctx context.Context, p *piece) error {
 			break
 		}
 		lost := offset > 0 && errors.Is(err, api.ErrNotFound) // what was there is there no more
-		if ctx.Err() != nil || stalled >= max(uploadStalls, s.repository.client.config.MaxRetries) || !resumable(err) && !lost {
+		if !resumable(err) && !lost || s.enough(ctx, stalled) {
 			return err
 		}
-		if err := pause(ctx, max(uploadBackoff, s.repository.client.backoff(stalled))); err != nil {
+		if err := s.pause(ctx, stalled); err != nil {
 			return err
 		}
 		have, headErr := s.have(ctx, p)

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ahriman/core/repository"
 	"ahriman/transport/api"
@@ -160,7 +161,7 @@ func TestUploadGivesUp(t *testing.T) {
 		default:
 			http.NotFound(w, r)
 		}
-	}), nil)
+	}), func(c *httpclient.Config) { c.Backoff = time.Millisecond })
 	path := writeFile(t, filepath.Join(t.TempDir(), "a-1-1-any.pkg.tar.zst"), 1000)
 	if _, err := client.Repository(refrepo()).Upload(t.Context(), path, nil); err == nil || puts.Load() > 20 {
 		t.Errorf("after %d tries: %v", puts.Load(), err)
@@ -226,4 +227,43 @@ func TestSetIsTakenTogether(t *testing.T) {
 		t.Error("no conflict")
 	}
 	waiting(1)
+}
+
+// TestAnswerIsLost: a set whose files wait is not sent again because the client
+// was not told so.
+func TestAnswerIsLost(t *testing.T) {
+	handler, db, repo, err := newServer(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var puts, lost atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			puts.Add(1)
+		}
+		if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/node/v1/uploads/") && lost.Add(1) == 1 {
+			handler.ServeHTTP(httptest.NewRecorder(), r)
+			panic(http.ErrAbortHandler)
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { server.Close(); db.Close() })
+	client, err := httpclient.New(httpclient.Config{Address: server.URL, Username: "worker-user", Password: "very-secure-password"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	path, err := writePackage(t.TempDir(), "one", 1000, &numbers{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Repository(refrepo()).Upload(t.Context(), path, nil); err != nil {
+		t.Fatal(err)
+	}
+	if puts.Load() != 1 || lost.Load() != 2 {
+		t.Errorf("%d files were sent, and committed %d times", puts.Load(), lost.Load())
+	}
+	if !bytes.Equal(readFile(t, path), readFile(t, filepath.Join(repo.Waiting(), filepath.Base(path)))) {
+		t.Error("other bytes wait")
+	}
 }

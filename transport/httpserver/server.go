@@ -61,6 +61,8 @@ const (
 // Shelf is where the package files of a repository stand; *repository.Repository
 // is one.
 type Shelf interface {
+	// Waiting is the directory of files that wait to be published.
+	Waiting() string
 	// NewParcel begins a parcel of uploaded files; Parcels finds what earlier
 	// processes began and did not touch for so long.
 	NewParcel(id string) (*repository.Parcel, error)

@@ -1,9 +1,12 @@
 package httpserver
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,6 +210,13 @@ func (s *Server) postUploadSet(c *call) error {
 		return err
 	}
 	set, err := s.uploadSet(c, false)
+	if errors.Is(err, api.ErrNotFound) { // the answer before may have been lost
+		replies, taken, takenErr := s.taken(c, in)
+		if taken {
+			return c.created(replies)
+		}
+		err = cmp.Or(takenErr, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -227,6 +237,46 @@ func (s *Server) postUploadSet(c *call) error {
 		return err
 	}
 	return c.created(replies)
+}
+
+// taken says whether the files wait or are published, all of them.
+func (s *Server) taken(c *call, in api.UploadSet) (replies []api.UploadReply, all bool, err error) {
+	repository, err := s.repository(c)
+	if err != nil || repository.Shelf == nil {
+		return nil, false, err
+	}
+	known, err := s.packages(c.Context(), repository.ID)
+	if err != nil {
+		return nil, false, err
+	}
+	bases := map[string]string{} // by the published file's name
+	for _, e := range known.entries {
+		for _, p := range e.Package.Packages {
+			bases[p.FileName] = e.Package.Base
+		}
+	}
+	for _, said := range in.Files {
+		name := alpm.SafeFileName(said.Name)
+		if !soundFileName(name) {
+			return nil, false, nil
+		}
+		paths := []string{filepath.Join(repository.Shelf.Waiting(), name)}
+		if base, published := bases[strings.TrimSuffix(name, ".sig")]; published {
+			paths = append(paths, repository.Shelf.PoolPath(base, name))
+		}
+		found := slices.ContainsFunc(paths, func(path string) bool {
+			digest, digestErr := digestOf(path)
+			err = cmp.Or(err, digestErr)
+			return digest == strings.ToLower(said.SHA256)
+		})
+		if err != nil || !found {
+			return nil, false, err
+		}
+		if !strings.HasSuffix(name, ".sig") {
+			replies = append(replies, api.UploadReply{File: name, Size: said.Size, SHA256: strings.ToLower(said.SHA256)})
+		}
+	}
+	return replies, true, nil
 }
 
 // arrivals makes the packages of a finished set of its files, which must be those

@@ -67,7 +67,8 @@ func TestUploadInPieces(t *testing.T) {
 	got := n.want(n.commit("1", files, w...), 201)
 	n.sameJSON(got.body, fmt.Sprintf(`[{"file":%q,"size":%d,"sha256":%q}]`, fooFile, len(foo), sum(foo)))
 	n.sameWaiting(map[string]string{fooFile: sum(foo), fooFile + ".sig": sum(signature)})
-	n.want(n.commit("1", files, w...), 404) // once
+	n.sameJSON(n.want(n.commit("1", files, w...), 201).body, string(got.body)) // its answer may have been lost
+	n.want(n.commit("1", files, other...), 201)                                // it says nothing that others may not know
 
 	// The signature is of other bytes, and came first; then not at all.
 	bad := packageFile(t, fooFile, []byte("other"))
@@ -200,4 +201,39 @@ func TestUploadsAfterARestart(t *testing.T) {
 	n.want(n.do("HEAD", api.Path(api.PathUploadFile, pieceID("2"), fooFile), nil, w...), 404)
 	n.sameWaiting(map[string]string{fooFile: sum(foo)})
 	stop()
+}
+
+// TestUploadsWhileTheConfigurationIsRead: they go on, and those of a repository
+// that comes with it are found.
+func TestUploadsWhileTheConfigurationIsRead(t *testing.T) {
+	n := start(t, nil)
+	w := n.token(store.User{Name: "w1", Access: store.RoleWorker})
+	foo := packageFile(t, fooFile, make([]byte, 100_000))
+	replace := func(repositories ...httpserver.Repository) {
+		t.Helper()
+		err := n.handler.Replace(httpserver.Config{
+			Store: n.db, Version: "2", Uploads: true, Repositories: repositories, Auth: httpserver.Auth{Enabled: true},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.want(n.put("1", fooFile, foo, 0, 30_000, w...), 204)
+	replace(httpserver.Repository{ID: refrepo, Shelf: n.repo})
+	n.want(n.put("1", fooFile, foo, 30_000, 60_000, w...), 204)
+	left, err := n.repo.NewParcel(pieceID("2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(left.Dir, ".owner"), []byte(`"w1"`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	left.Leave()
+	replace()
+	n.want(n.put("1", fooFile, foo, 60_000, len(foo), w...), 404) // there is no repository
+	replace(httpserver.Repository{ID: refrepo, Shelf: n.repo})
+	n.want(n.put("1", fooFile, foo, 60_000, len(foo), w...), 204)
+	n.want(n.commit("1", map[string][]byte{fooFile: foo}, w...), 201)
+	n.want(n.do("DELETE", api.Path(api.PathUploadSet, pieceID("2")), nil, w...), 204)
+	n.sameWaiting(map[string]string{fooFile: sum(foo)})
 }
