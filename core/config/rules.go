@@ -42,8 +42,11 @@ func (c *checker) content(s *section, o *option, f field, value reflect.Value) {
 	case name == "web.unix_socket":
 		c.readable(s, o, []string{filepath.Dir(value.String())}, Warning)
 	}
-	if (f.secret || c.file.Secret(s.name, o.key)) && o.file != Environment {
-		c.exposed(s, o)
+	switch {
+	case f.key == "token_file" || f.key == "tls_key":
+		c.exposed(s, o, value.String())
+	case (f.secret || c.file.Secret(s.name, o.key)) && o.file != Environment:
+		c.exposed(s, o, o.file)
 	}
 }
 
@@ -85,10 +88,10 @@ func (c *checker) readable(s *section, o *option, paths []string, missing Level)
 }
 
 // exposed warns of secrets that every user of the machine can read.
-func (c *checker) exposed(s *section, o *option) {
-	info, err := os.Stat(o.file)
+func (c *checker) exposed(s *section, o *option, path string) {
+	info, err := os.Stat(path)
 	if err == nil && info.Mode().Perm()&0o004 != 0 {
-		c.add(Warning, s.name, o, "a secret in a file that everybody can read: chmod o-r "+o.file)
+		c.add(Warning, s.name, o, "a secret in a file that everybody can read: chmod o-r "+path)
 	}
 }
 

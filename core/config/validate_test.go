@@ -80,7 +80,11 @@ func TestValidate(t *testing.T) {
 		{"password", "[status]\nusername = u", []string{"ahriman.ini:1: error: [status] password: not set, though status.username is"}},
 		{"open", "[web]\nhost = 0.0.0.0\nport = 80\nenable_archive_upload = yes", []string{
 			"ahriman.ini:2: warning: [web] host: whoever reaches 0.0.0.0 can upload packages: auth.target is disabled"}},
-		{"tls", "[web]\ntls_key = /etc/passwd", []string{"ahriman.ini:1: error: [web] tls_certificate: tls_certificate and tls_key are needed both"}},
+		{"tls", "[web]\ntls_key = /etc/passwd", []string{
+			"ahriman.ini:1: error: [web] tls_certificate: tls_certificate and tls_key are needed both",
+			"ahriman.ini:2: warning: [web] tls_key: a secret in a file that everybody can read: chmod o-r /etc/passwd"}},
+		{"token", "[status]\ntoken_file = /etc/passwd", []string{
+			"ahriman.ini:2: warning: [status] token_file: a secret in a file that everybody can read: chmod o-r /etc/passwd"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := findings(t, c.text)

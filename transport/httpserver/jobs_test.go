@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -164,6 +165,55 @@ func TestEventStream(t *testing.T) {
 		if _, response := n.stream(query); response.StatusCode != 401 {
 			t.Errorf("%s for strangers: %d", query, response.StatusCode)
 		}
+	}
+}
+
+// TestEventStreamEnds: who may not follow any more does not, though the
+// connection stays.
+func TestEventStreamEnds(t *testing.T) {
+	n := start(t, nil)
+	token := func(name string) []string {
+		return []string{"Authorization", "Bearer " + n.secret(store.User{Name: name, Access: store.Full})}
+	}
+	session, stays := n.login("worker-user", "very-secure-password"), token("stays")
+	streams := map[string]events{}
+	for name, headers := range map[string][]string{"removed": token("removed"), "demoted": token("demoted"), "logged out": session} {
+		streams[name], _ = n.stream("?event=build-log", headers...)
+	}
+	staying, _ := n.stream("?event=build-log", stays...)
+	n.want(n.do("POST", api.PathLogout, nil, session...), 302)
+	if err := errors.Join(n.db.RemoveUser(t.Context(), "removed"), n.db.SetUser(t.Context(), store.User{Name: "demoted", Access: store.Reporter})); err != nil {
+		t.Fatal(err)
+	}
+	over := time.Now().Add(20 * time.Second)
+	noticed := make(chan struct{})
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		for i := 0; time.Now().Before(over); i++ {
+			select {
+			case <-noticed:
+				return
+			case <-time.After(20 * time.Millisecond):
+				body := fmt.Sprintf(`{"created":%d,"message":"m","version":"1-1"}`, i)
+				n.want(n.do("POST", api.Path(api.PathLogs, "foo"), strings.NewReader(body), stays...), 204)
+			}
+		}
+	})
+	for name, stream := range streams {
+		for {
+			if _, err := stream.next(); err != nil {
+				break
+			}
+			if time.Now().After(over) {
+				t.Errorf("%s: still told", name)
+				break
+			}
+		}
+	}
+	close(noticed)
+	telling.Wait()
+	if _, err := staying.next(); err != nil {
+		t.Errorf("who may is not told: %v", err)
 	}
 }
 

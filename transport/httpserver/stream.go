@@ -16,6 +16,10 @@ import (
 // keepAlive is how often a stream without events says that it is there.
 const keepAlive = 20 * time.Second
 
+// trusting is how long a stream goes on without looking whether its reader may
+// still have it.
+const trusting = time.Second
+
 // statusEvents are the events that those who may read may follow.
 func statusEvents() []string {
 	return []string{
@@ -43,15 +47,22 @@ func (s *Server) eventStream(c *call) error {
 	if c.Method == http.MethodHead {
 		return nil
 	}
+	allowed := time.Now()
 	return s.follow(c, notices, func(n store.Notice) bool {
 		return n.Repository == repository.ID && (len(kinds) == 0 || slices.Contains(kinds, n.Event.Event)) &&
 			(object == "" || object == n.Object)
+	}, func() bool {
+		if time.Since(allowed) < trusting {
+			return true
+		}
+		allowed = time.Now()
+		return s.authorize(c, api.ScopeRead) == nil && s.authorizeStream(c, kinds) == nil
 	})
 }
 
-// follow sends the notices that are wanted until the reader goes away or falls
-// too far behind, or the server stops.
-func (s *Server) follow(c *call, notices <-chan store.Notice, wanted func(store.Notice) bool) error {
+// follow sends the notices that are wanted until the reader goes away, falls too
+// far behind, or may not have them any more, or the server stops.
+func (s *Server) follow(c *call, notices <-chan store.Notice, wanted func(store.Notice) bool, may func() bool) error {
 	flush := http.NewResponseController(c.w)
 	silence := time.NewTicker(keepAlive)
 	defer silence.Stop()
@@ -66,10 +77,16 @@ func (s *Server) follow(c *call, notices <-chan store.Notice, wanted func(store.
 			switch {
 			case !open:
 				return nil
-			case wanted(n):
+			case !wanted(n):
+			case !may():
+				return nil
+			default:
 				err = sendEvent(c.w, n.Event)
 			}
 		case <-silence.C:
+			if !may() {
+				return nil
+			}
 			_, err = io.WriteString(c.w, ":\n\n")
 		case <-c.Context().Done():
 			return nil
