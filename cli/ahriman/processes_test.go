@@ -2,90 +2,283 @@ package main
 
 import (
 	"archive/tar"
+	"bufio"
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"ahriman/core/alpm"
 )
 
-// crowd is a node on whose root several processes work at once.
+// crowd is a node on which several processes work at once, its web service among
+// them. All run as nobody when the test runs as root.
 type crowd struct {
 	t   *testing.T
 	dir string
+	web *exec.Cmd
 
-	mu    sync.Mutex
-	added []string // "name-version" that were added with success
+	mu        sync.Mutex
+	published map[string]string // version by package, as its only owner left it; empty: removed
 }
 
-func newCrowd(t *testing.T, name string) *crowd {
+func newCrowd(t *testing.T, dir string) *crowd {
 	t.Helper()
-	c := &crowd{t: t, dir: filepath.Join(t.TempDir(), name)}
-	text := "[repository]\nroot = root\nname = aur\narchitecture = x86_64\n[build]\ntriggers =\n"
-	if err := os.MkdirAll(filepath.Join(c.dir, "files"), 0o755); err != nil {
-		t.Fatal(err)
+	c := &crowd{t: t, dir: dir, published: map[string]string{}}
+	for _, name := range []string{"files", "tmp", "home", "src/built"} {
+		if err := os.MkdirAll(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := os.WriteFile(filepath.Join(c.dir, "ahriman.ini"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	c.write("ahriman.ini", `[repository]
+root = root
+name = aur
+architecture = x86_64
+[alpm]
+database = none
+[aur]
+address = http://127.0.0.1:1
+[auth]
+target = configuration
+[build]
+triggers =
+builder = makepkg
+include_debug_packages = no
+[web]
+enable_archive_upload = yes
+wait_timeout = 0
+`)
+	c.write("src/built/PKGBUILD", "pkgname=built\npkgver=1\npkgrel=1\narch=(any)\npackage() { :; }\n")
+	if os.Getuid() == 0 {
+		c.must(exec.Command("chown", "-R", "65534:65534", dir).CombinedOutput())
+		program, err := exec.LookPath("ahriman") // TestMain's
+		if err = errors.Join(err, os.Chmod(filepath.Dir(filepath.Dir(program)), 0o755)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return c
 }
 
-// run runs the program on the node.
+func (c *crowd) write(name, text string) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.dir, name), []byte(text), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+func (c *crowd) must(out []byte, err error) string {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatalf("%v\n%s", err, out)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// command is the program, on the node.
+func (c *crowd) command(args ...string) *exec.Cmd {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(c.t.Context()), 5*time.Minute)
+	c.t.Cleanup(stop)
+	cmd := exec.CommandContext(ctx, "ahriman", args...)
+	cmd.Dir = c.dir
+	cmd.Env = append(os.Environ(), "AHRIMAN_CONFIGURATION="+filepath.Join(c.dir, "ahriman.ini"),
+		"HOME="+filepath.Join(c.dir, "home"), "TMPDIR="+filepath.Join(c.dir, "tmp"), "GORACE=atexit_sleep_ms=0")
+	if os.Getuid() == 0 {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	return cmd
+}
+
+// run runs the program on the node; the lock of builds is waited for.
 func (c *crowd) run(args ...string) error {
-	command := exec.CommandContext(context.WithoutCancel(c.t.Context()), "ahriman", append([]string{"-c", "ahriman.ini", "--wait-timeout", "120"}, args...)...)
-	command.Dir = c.dir
-	if out, err := command.CombinedOutput(); err != nil {
+	return c.runWith("", append([]string{"--wait-timeout", "240"}, args...)...)
+}
+
+func (c *crowd) runWith(stdin string, args ...string) error {
+	cmd := c.command(args...)
+	cmd.Stdin = strings.NewReader(stdin)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("ahriman %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
 	return nil
 }
 
-// add makes a package and adds it.
-func (c *crowd) add(name string, i int) error {
-	version := fmt.Sprintf("%d-1", i+1)
-	path := filepath.Join(c.dir, "files", name+"-"+version+"-any.pkg.tar")
-	f, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info := fmt.Sprintf("pkgname = %[1]s\npkgbase = %[1]s\npkgver = %[2]s\narch = any\nsize = 1\nbuilddate = 1795355916\n", name, version)
-	w := tar.NewWriter(f)
-	if err := w.WriteHeader(&tar.Header{Name: ".PKGINFO", Mode: 0o644, Size: int64(len(info))}); err != nil {
-		return err
-	}
-	if _, err := w.Write([]byte(info)); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
-		return err
-	}
-	if err := c.run("package-add", "--now", path); err != nil {
-		return err
-	}
+// is notes what a package's owner has made of it.
+func (c *crowd) is(name, version string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.added = append(c.added, name+"-"+version)
+	c.published[name] = version
+}
+
+// file makes a package file.
+func (c *crowd) file(name, version string) string {
+	c.t.Helper()
+	var b bytes.Buffer
+	info := fmt.Sprintf("pkgname = %[1]s\npkgbase = %[1]s\npkgver = %[2]s\narch = any\nsize = 1\nbuilddate = 1795355916\n", name, version)
+	w := tar.NewWriter(&b)
+	err := w.WriteHeader(&tar.Header{Name: ".PKGINFO", Mode: 0o644, Size: int64(len(info))})
+	if err == nil {
+		_, err = io.WriteString(w, info)
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		c.t.Error(err)
+	}
+	path := filepath.Join(c.dir, "files", name+"-"+version+"-any.pkg.tar")
+	if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
+		c.t.Error(err)
+	}
+	return path
+}
+
+// add adds a package file.
+func (c *crowd) add(name string, i int) error {
+	version := fmt.Sprintf("%d-1", i+1)
+	if err := c.run("package-add", "--now", c.file(name, version)); err != nil {
+		return err
+	}
+	c.is(name, version)
 	return nil
 }
 
-// check compares what is published with the last version of each package added.
+// come and go: what is added is gone back from, removed, and added again.
+func (c *crowd) comeAndGo(i int) error {
+	version := fmt.Sprintf("%d-1", i+1)
+	err := c.add("goes", i)
+	switch i % 3 {
+	case 1:
+		back := fmt.Sprintf("%d-1", i)
+		err = errors.Join(err, c.run("package-rollback", "--no-hold", "goes", back), c.run("package-hold", "goes"), c.run("package-unhold", "goes"))
+		if c.is("goes", back); err == nil {
+			err = c.run("package-rollback", "--no-hold", "goes", version)
+		}
+		c.is("goes", version)
+	case 2:
+		err = errors.Join(err, c.run("package-remove", "goes"))
+		c.is("goes", "")
+	}
+	return err
+}
+
+// build has makepkg build a package, and again with a raised pkgrel.
+func (c *crowd) build(i int) error {
+	err := errors.Join(c.run("package-add", filepath.Join(c.dir, "src", "built")), c.run("repo-update", "--no-aur"))
+	version := "1-1"
+	if i > 0 {
+		version = fmt.Sprintf("1-1.%d", i)
+	}
+	c.is("built", version)
+	return err
+}
+
+// upload hands a package in over HTTP and has the web service publish it.
+func (c *crowd) upload(i int) error {
+	version := fmt.Sprintf("%d-1", i+1)
+	if err := errors.Join(c.run("-c", "worker.ini", "upload", c.file("uploaded", version)), c.run("-c", "worker.ini", "repo-report", "remote-call", "--wait")); err != nil {
+		return err
+	}
+	c.is("uploaded", version)
+	return nil
+}
+
+// note changes what is no package, and reads.
+func (c *crowd) note(i int) error {
+	user := fmt.Sprint("user", i)
+	err := errors.Join(
+		c.run("package-status-update", "-s", "failed", "a"), c.run("user-add", "--token", user), c.run("repo-check", "--no-vcs"),
+		c.runWith(fmt.Sprint(i), "patch-add", "a", fmt.Sprint("_v", i)), c.run("package-archives", "a"), c.run("package-status", "--json"))
+	if i%2 == 1 {
+		err = errors.Join(err, c.run("user-remove", user), c.run("patch-remove", "a"))
+	}
+	return err
+}
+
+// serve starts the web service, for which worker.ini has a token.
+func (c *crowd) serve() {
+	c.t.Helper()
+	token := c.must(c.command("user-add", "--token", "-R", "full", "worker").Output())
+	c.web = c.command("--wait-timeout", "240", "web", "--address", "127.0.0.1:0", "--addr-file", "addr")
+	log, err := os.Create(filepath.Join(c.dir, "web.log"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer log.Close()
+	c.web.Stdout, c.web.Stderr = log, log
+	if err := c.web.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() {
+		if c.web.ProcessState == nil {
+			c.web.Process.Kill()
+			c.web.Wait()
+		}
+	})
+	var address []byte
+	for over := time.Now().Add(time.Minute); len(address) == 0; time.Sleep(5 * time.Millisecond) {
+		if address, err = os.ReadFile(filepath.Join(c.dir, "addr")); err != nil && time.Now().After(over) {
+			c.t.Fatal(err)
+		}
+	}
+	c.write("worker.ini", fmt.Sprintf(`[repository]
+root = worker
+name = aur
+architecture = x86_64
+[status]
+address = http://%s
+token = %s
+[upload]
+target = remote-service
+[remote-service]
+[report]
+target = remote-call
+[remote-call]
+manual = yes
+`, address, token))
+}
+
+// stop ends the web service as an operator does.
+func (c *crowd) stop() {
+	c.t.Helper()
+	if err := errors.Join(c.web.Process.Signal(syscall.SIGINT), c.web.Wait()); err != nil {
+		log, _ := os.ReadFile(filepath.Join(c.dir, "web.log"))
+		c.t.Errorf("the web service ends with %v\n%s", err, log)
+	}
+}
+
+// check looks at all that the processes have left.
 func (c *crowd) check() {
 	c.t.Helper()
-	want := map[string]string{}
-	for _, full := range c.added {
-		name, version, _ := strings.Cut(full, "-")
-		want[name] = version
-	}
-	f, err := os.Open(filepath.Join(c.dir, "root", "repository", "aur", "x86_64", "aur.db"))
+	c.checkDatabase()
+	c.checkPacman()
+	c.checkStore()
+	c.checkFiles()
+}
+
+// repository is a path below the published directory.
+func (c *crowd) repository(name string) string {
+	return filepath.Join(c.dir, "root", "repository", "aur", "x86_64", name)
+}
+
+// checkDatabase compares what is published with what the owners of the packages
+// left, and each file with its digest.
+func (c *crowd) checkDatabase() {
+	c.t.Helper()
+	f, err := os.Open(c.repository("aur.db"))
 	if err != nil {
 		c.t.Error(err)
 		return
@@ -98,40 +291,146 @@ func (c *crowd) check() {
 	got := map[string]string{}
 	for _, p := range packages {
 		got[p.Name] = p.Version
-	}
-	for name, version := range want {
-		if got[name] != version {
-			c.t.Errorf("%s: %s is published at %q, want %s", c.dir, name, got[name], version)
+		text, err := os.ReadFile(c.repository(p.FileName))
+		sum := sha256.Sum256(text)
+		if err != nil || hex.EncodeToString(sum[:]) != p.SHA256 || int64(len(text)) != p.CompressedSize {
+			c.t.Errorf("%s: %d bytes, want %d, or another digest: %v", p.FileName, len(text), p.CompressedSize, err)
 		}
 	}
-	if len(got) != len(want) {
-		c.t.Errorf("%d packages are published, want %d", len(got), len(want))
+	for name, version := range c.published {
+		if got[name] != version {
+			c.t.Errorf("%s: %s is published at %q, want %q", c.dir, name, got[name], version)
+		}
+		delete(got, name)
 	}
-	if err := c.run("package-status"); err != nil {
+	if len(got) > 0 {
+		c.t.Errorf("nobody added %v", got)
+	}
+}
+
+// checkPacman has pacman read the database and fetch what is in it.
+func (c *crowd) checkPacman() {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	for _, name := range []string{"root", "db", "cache", "hooks"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	text := fmt.Sprintf("[options]\nRootDir = %[1]s/root\nDBPath = %[1]s/db\nCacheDir = %[1]s/cache\nHookDir = %[1]s/hooks\nLogFile = %[1]s/log\n"+
+		"GPGDir = %[1]s\nArchitecture = x86_64\nSigLevel = Never\n[aur]\nServer = file://%[2]s\n", dir, c.repository(""))
+	if err := os.WriteFile(filepath.Join(dir, "pacman.conf"), []byte(text), 0o644); err != nil {
+		c.t.Fatal(err)
+	}
+	pacman := func(args ...string) string {
+		c.t.Helper()
+		args = append([]string{"--", "pacman", "--config", filepath.Join(dir, "pacman.conf"), "--noconfirm"}, args...)
+		return c.must(exec.Command("fakeroot", args...).CombinedOutput())
+	}
+	pacman("-Sy")
+	var want []string
+	for name, version := range c.published {
+		if version != "" {
+			want = append(want, "aur "+name+" "+version)
+			pacman("-Sw", name) // compares digests
+		}
+	}
+	slices.Sort(want)
+	if got := pacman("-Sl", "aur"); got != strings.Join(want, "\n") {
+		c.t.Errorf("pacman sees\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+	}
+}
+
+// checkStore looks at SQLite's file, and for work that nobody does.
+func (c *crowd) checkStore() {
+	c.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(c.dir, "root", "ahriman.sqlite"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer db.Close()
+	for query, want := range map[string]string{
+		"PRAGMA integrity_check": "ok", "SELECT count(*) FROM pragma_foreign_key_check": "0",
+		"SELECT count(*) FROM assignments": "0", "SELECT count(*) FROM queue": "0",
+		"SELECT count(*) FROM jobs WHERE ended_us IS NULL": "0", "SELECT count(*) FROM jobs WHERE state <> 'succeeded'": "0",
+		"SELECT count(*) FROM packages WHERE status IN ('building', 'pending')": "0",
+	} {
+		var got string
+		if err := db.QueryRow(query).Scan(&got); err != nil || got != want {
+			c.t.Errorf("%s: %s, want %s: %v", query, got, want, err)
+		}
+	}
+	out := c.must(c.command("package-status", "--json").Output())
+	for scanner := bufio.NewScanner(strings.NewReader(out)); scanner.Scan(); {
+		var line struct{ Base, Version string }
+		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil || c.published[line.Base] != line.Version {
+			c.t.Errorf("the store has %s %s, want %s: %v", line.Base, line.Version, c.published[line.Base], err)
+		}
+	}
+}
+
+// checkFiles looks for what somebody has not tidied up: hidden names that are
+// none of the few that stay, and files where nothing waits.
+func (c *crowd) checkFiles() {
+	c.t.Helper()
+	root := filepath.Join(c.dir, "root")
+	stays := []string{".spare", ".scratch", ".worker", ".incoming", ".lock", ".index", ".build-aur-x86_64.lock"}
+	empty := []string{filepath.Join(c.dir, "tmp"), filepath.Join(root, ".scratch"), filepath.Join(root, ".worker"),
+		filepath.Join(root, "packages"), filepath.Join(root, "archive", "packages", ".incoming")}
+	err := filepath.WalkDir(c.dir, func(path string, d fs.DirEntry, err error) error {
+		inside := func(dir string) bool { return !d.IsDir() && strings.HasPrefix(path, dir+"/") }
+		switch {
+		case err != nil:
+			return err
+		case path == filepath.Join(c.dir, "home"):
+			return fs.SkipDir
+		case strings.HasPrefix(d.Name(), ".") && !slices.Contains(stays, d.Name()), slices.ContainsFunc(empty, inside):
+			c.t.Errorf("left behind: %s", path)
+		}
+		return nil
+	})
+	if err != nil {
 		c.t.Error(err)
 	}
 }
 
-// TestEightProcesses is two nodes on one host, on each of which four processes
-// work at once, for a few seconds; AHRIMAN_TEST_FULL=1 makes that a minute.
+// world is a directory that nobody may go into.
+func world(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ahriman-crowd-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// TestEightProcesses is two nodes on one host, on each of which a web service
+// and, at once, five processes work for a few seconds; AHRIMAN_TEST_FULL=1 makes
+// that a minute. Each package has one process that changes it, so that it is
+// known what is to be there at the end.
 func TestEightProcesses(t *testing.T) {
 	long := 3 * time.Second
 	if os.Getenv("AHRIMAN_TEST_FULL") != "" {
 		long = time.Minute
 	}
-	over := time.Now().Add(long)
-	nodes := []*crowd{newCrowd(t, "one"), newCrowd(t, "two")}
-	var all sync.WaitGroup
-	count := make([]int, 8)
-	for n, c := range nodes {
-		if err := c.add("first", 0); err != nil {
+	dir := world(t)
+	nodes := []*crowd{newCrowd(t, filepath.Join(dir, "one")), newCrowd(t, filepath.Join(dir, "two"))}
+	for _, c := range nodes {
+		if err := c.add("a", 0); err != nil {
 			t.Fatal(err)
 		}
+		c.serve()
+	}
+	over := time.Now().Add(long)
+	var all sync.WaitGroup
+	var count [2][5]int
+	for n, c := range nodes {
 		for p, work := range []func(i int) error{
-			func(i int) error { return c.add("a", i) },
-			func(i int) error { return c.add("b", i) },
-			func(i int) error { return c.run("package-status-update", "-s", "failed", "first") },
-			func(i int) error { return c.run("user-add", "--token", fmt.Sprint("user", i)) },
+			func(i int) error { return c.add("a", i+1) }, c.comeAndGo, c.build, c.upload, c.note,
 		} {
 			all.Go(func() {
 				for i := 0; i == 0 || time.Now().Before(over); i++ {
@@ -139,17 +438,67 @@ func TestEightProcesses(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					count[4*n+p]++
+					count[n][p]++
 				}
 			})
 		}
 	}
 	all.Wait()
-	t.Logf("runs of each: %v", count)
+	t.Logf("rounds of each: %v", count)
 	for _, c := range nodes {
+		c.stop()
 		c.check()
 	}
-	if slices.Contains(count, 0) {
-		t.Errorf("one of them did nothing: %v", count)
+}
+
+// TestTwoNodesTwoLocks: a build on one node keeps no build on another waiting,
+// only those on its own; and it keeps nobody from publishing.
+func TestTwoNodesTwoLocks(t *testing.T) {
+	dir := world(t)
+	one, two := newCrowd(t, filepath.Join(dir, "one")), newCrowd(t, filepath.Join(dir, "two"))
+	begun, release := make(chan struct{}), make(chan struct{})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	server := &http.Server{Handler: http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		close(begun)
+		<-release
+	})}
+	go server.Serve(listener)
+	defer server.Close()
+	if err := os.Mkdir(filepath.Join(one.dir, "src", "slow"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	one.write("src/slow/PKGBUILD", fmt.Sprintf("pkgname=slow\npkgver=1\npkgrel=1\narch=(any)\nbuild() { curl -sS http://%s; }\npackage() { :; }\n", listener.Addr()))
+	slow := make(chan error, 1)
+	go func() { slow <- one.run("package-add", "--now", filepath.Join(one.dir, "src", "slow")) }()
+	select {
+	case <-begun:
+	case err := <-slow:
+		t.Fatal(err)
+	}
+	if err := two.runWith("", "--wait-timeout", "-1", "package-add", "--now", filepath.Join(two.dir, "src", "built")); err != nil {
+		t.Errorf("on the other node: %v", err)
+	}
+	err = one.runWith("", "--wait-timeout", "-1", "package-add", "--now", filepath.Join(one.dir, "src", "built"))
+	if err == nil || !strings.Contains(err.Error(), ".build-aur-x86_64.lock") {
+		t.Errorf("on the same node: %v", err)
+	}
+	if err := one.runWith("", "--wait-timeout", "-1", "package-add", "--now", one.file("file", "1-1")); err != nil {
+		t.Errorf("a package file, on the same node: %v", err)
+	}
+	close(release)
+	if err := <-slow; err != nil {
+		t.Error(err)
+	}
+	two.is("built", "1-1")
+	one.is("slow", "1-1")
+	one.is("file", "1-1")
+	if err := one.run("repo-update", "--no-aur"); err != nil { // what was asked for in vain
+		t.Error(err)
+	}
+	one.is("built", "1-1")
+	one.check()
+	two.check()
 }

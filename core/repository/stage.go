@@ -171,6 +171,9 @@ func (r *Repository) take(ctx context.Context, area *staging, source, name strin
 		return nil, err
 	}
 	if err := takeFile(ctx, source, file.path, file.moved); err != nil {
+		if _, gone := os.Lstat(source); gone != nil {
+			return nil, &FileError{source, gone}
+		}
 		return nil, fmt.Errorf("adding %s: %w", source, err)
 	}
 	if err := takeSignature(source+".sig", file.path+".sig"); err != nil {

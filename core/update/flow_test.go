@@ -502,3 +502,44 @@ func TestRemove(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// observer is a function that observes.
+type observer func(update.Event)
+
+func (o observer) Observe(_ context.Context, e update.Event) error {
+	o(e)
+	return nil
+}
+
+// What waits and is taken by another run meanwhile is that run's: it may be
+// published, or gone again already.
+func TestWaitingTakenByAnotherRun(t *testing.T) {
+	f := newFixture(t)
+	for _, name := range []string{"app", "gone", "other"} {
+		f.handIn(name, name, "1-1", "")
+	}
+	r := f.config.Repository
+	// The last by name, and no package: when it is refused, the others were read.
+	if err := os.WriteFile(filepath.Join(r.Waiting(), "z-1-1-any.pkg.tar"), []byte("x"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	path := func(name string) string { return filepath.Join(r.Waiting(), name+"-1-1-any.pkg.tar") }
+	f.config.Observers = append(f.config.Observers, observer(func(e update.Event) {
+		if _, ok := e.(update.Refused); !ok {
+			return
+		}
+		_, err := r.Publish(t.Context(), repository.Change{Add: []string{path("app"), path("gone")}})
+		if err == nil {
+			_, err = r.Publish(t.Context(), repository.Change{Remove: []string{"gone"}})
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}))
+	outcome, events, err := f.run()
+	f.expect("events", events, []string{"refused z-1-1-any.pkg.tar", "published other 1-1"})
+	if len(outcome.Refused) != 1 {
+		t.Errorf("%+v, %v", outcome, err)
+	}
+	f.expect("published", f.published(), []string{"app 1-1", "other 1-1"})
+}

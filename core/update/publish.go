@@ -26,6 +26,7 @@ type batch struct {
 	infos  []alpm.Info
 	sizes  []int64 // bytes of the files
 	known  bool    // another run has published it, and told its triggers
+	handed bool    // it was handed in: which run publishes it does not matter
 }
 
 // add adds the package file at path to the batch.
@@ -68,7 +69,7 @@ func (r *run) publishWaiting(ctx context.Context) error {
 		if err != nil && !errors.Is(err, store.ErrUnknownPackage) {
 			return err
 		}
-		b.origin = record.Package.Origin
+		b.origin, b.handed = record.Package.Origin, true
 		have := published[b.base]
 		missing := b.missing(record.Package)
 		if len(missing) == 0 {
@@ -189,19 +190,24 @@ func (r *run) publish(ctx context.Context, batches []*batch) (built []trigger.Bu
 		if i < 0 {
 			return nil, nil, err
 		}
+		batches = slices.Clone(batches)
+		culpable := batches[i]
 		var other *batch
-		if errors.Is(err, fs.ErrNotExist) { // another run was faster
-			if other, err = r.awaited(ctx, batches[i]); ctx.Err() != nil {
+		switch gone := errors.Is(err, fs.ErrNotExist); { // another run was faster
+		case gone && culpable.handed:
+			batches = slices.Delete(batches, i, i+1)
+			continue
+		case gone:
+			if other, err = r.awaited(ctx, culpable); ctx.Err() != nil {
 				return nil, nil, ctx.Err()
 			}
 		}
-		batches = slices.Clone(batches)
 		if other != nil {
 			batches[i] = other
 			continue
 		}
-		r.refuse(batches[i], err.Error())
-		refused[batches[i].base] = err
+		r.refuse(culpable, err.Error())
+		refused[culpable.base] = err
 		batches = slices.Delete(batches, i, i+1)
 	}
 	return nil, refused, nil
