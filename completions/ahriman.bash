@@ -179,8 +179,8 @@ __ahriman_command() {
 		arguments+=' packages*'
 		;;
 	build)
-		flags+=' -o --output -k --keep-going --dry-run --worker -v --verbose --json'
-		values+=' -o=directories --output=directories --worker=none'
+		flags+=' -o --output -k --keep-going --dry-run --worker --accept-host-key -v --verbose --json'
+		values+=' -o=directories --output=directories --worker=none --accept-host-key=none'
 		arguments+=' directories+packages*'
 		;;
 	repo-report | report)

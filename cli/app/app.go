@@ -10,11 +10,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"ahriman/core/build"
+	"ahriman/transport/sshdial"
 )
 
 // Main runs one command line to its end and returns the exit status.
@@ -24,6 +26,7 @@ func Main(ctx context.Context, env Env) int {
 		return code
 	}
 	env.Stdout = &stdout{Writer: env.Stdout}
+	env.sshDialer = sync.OnceValues(func() (*sshdial.Dialer, error) { return newSSHDialer(&env) })
 	err := run(ctx, &env)
 	code := status(ctx, err)
 	complain(env.Stderr, err, code)

@@ -9,13 +9,14 @@ import (
 
 // buildCommand builds packages and prints where they are.
 type buildCommand struct {
-	Output    string   `short:"o" default:"." placeholder:"DIR" complete:"directories" help:"directory for the package files"`
-	KeepGoing bool     `short:"k" help:"after a failure, go on with what does not need the failed package"`
-	DryRun    bool     `xor:"form" help:"print what would be built, in order, and build nothing"`
-	Worker    []string `placeholder:"ADDRESS" sep:"none" complete:"none" help:"build on this worker, https://… or ssh://[user@]host[:port], and fetch the packages; ?slots=N&speed=N may follow; may be given more than once"`
-	Verbose   bool     `short:"v" help:"show what the builds print, also when standard error is no terminal"`
-	JSON      bool     `help:"print one object a base: base, version, files, seconds, status, log"`
-	Sources   []string `arg:"" name:"source" complete:"directories+packages" help:"directory with a PKGBUILD, git address, or name known to the repository, the cache or the AUR; - for standard input"`
+	Output        string   `short:"o" default:"." placeholder:"DIR" complete:"directories" help:"directory for the package files"`
+	KeepGoing     bool     `short:"k" help:"after a failure, go on with what does not need the failed package"`
+	DryRun        bool     `xor:"form" help:"print what would be built, in order, and build nothing"`
+	Worker        []string `placeholder:"ADDRESS" sep:"none" complete:"none" help:"build on this worker, https://… or ssh://[user@]host[:port], and fetch the packages; ?slots=N&speed=N may follow"`
+	AcceptHostKey string   `placeholder:"SHA256:…" complete:"none" help:"with --worker: trust an ssh worker whose host key has this fingerprint, from now on"`
+	Verbose       bool     `short:"v" help:"show what the builds print, also when standard error is no terminal"`
+	JSON          bool     `help:"print one object a base: base, version, files, seconds, status, log"`
+	Sources       []string `arg:"" name:"source" complete:"directories+packages" help:"directory with a PKGBUILD, git address, or name known to the repository, the cache or the AUR; - for standard input"`
 }
 
 // Help has the examples.
@@ -24,7 +25,7 @@ func (buildCommand) Help() string {
 
 A failed build leaves its log beside the packages.
 
-With --worker nothing is built here, unless local:// is among them. An ssh:// worker needs sshd and makepkg and nothing of ours: keys, host keys and jumps are those of ssh_config(5), or of the file in $AHRIMAN_SSH_CONFIG. Several workers share the work: what has the longest chain of others behind it goes first, to the fastest that is free. What fails on one is tried on another (build.retries), and what one takes with it when it is lost goes to the others.
+With --worker nothing is built here, unless local:// is among them. An ssh:// worker needs sshd and makepkg and nothing of ours: keys, host keys and jumps are those of ssh_config(5), or of the file in $AHRIMAN_SSH_CONFIG; ProxyCommand is not known, and an unknown host key is an error whatever StrictHostKeyChecking says. The program is put into the cache directory there, and ends by itself five minutes after its last use. Several workers share the work: what has the longest chain of others behind it goes first, to the fastest that is free. What fails on one is tried on another (build.retries), and what one takes with it when it is lost goes to the others.
 
 Examples: one package; what is below a directory, on one of two workers; from the AUR; on another machine.
 

@@ -18,10 +18,10 @@ import (
 	"ahriman/core/build"
 	"ahriman/core/schedule"
 	"ahriman/core/update"
+	"ahriman/transport/sshdial"
 )
 
-// reachTime is how long a worker may take to say what it can: this program may
-// have to be sent there first.
+// reachTime is how long a worker may take to say what it can.
 const reachTime = 5 * time.Minute
 
 // openWorkers opens those that build, who have to be there.
@@ -35,14 +35,20 @@ func (r *buildRun) openWorkers(ctx context.Context) error {
 	if len(r.command.Worker) == 0 {
 		list.add(localWorker, fromDefault)
 	}
+	for _, m := range list.byAddress {
+		m.HostKey = r.command.AcceptHostKey
+	}
 	r.connections = &connections{env: r.env, settings: r.settings, scratch: r.work, local: r.local, open: map[string]*connection{}}
 	connected, err := r.connections.reach(ctx, list.sorted(), reachTime)
 	if err != nil {
 		return err
 	}
+	var unknown *sshdial.HostKeyError
 	for _, one := range connected {
 		worker, builds := one.worker()
 		switch {
+		case errors.As(one.problem, &unknown):
+			return Hinted(one.problem, unknown.HintTo("add --accept-host-key "+unknown.Fingerprint))
 		case one.problem != nil:
 			return one.problem
 		case one.kind == kindPython:

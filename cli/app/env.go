@@ -10,6 +10,7 @@ import (
 
 	"ahriman/cli/ui"
 	"ahriman/core/build"
+	"ahriman/transport/sshdial"
 )
 
 // Env is everything a command has from the process around it. Commands read
@@ -20,6 +21,9 @@ type Env struct {
 	Stdout  io.Writer // results: one a line, or a table
 	Stderr  io.Writer // everything meant for a person
 	Environ []string  // "KEY=value", as os.Environ gives it; the last one wins
+
+	// sshDialer is that of all workers, so that a passphrase is asked for once.
+	sshDialer func() (*sshdial.Dialer, error)
 
 	board *ui.Board // what goes on, on a terminal; nil: nobody is to see it
 }

@@ -224,6 +224,11 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 	if !ok || time.Since(c.asked) < again {
 		return
 	}
+	if patience > askTime { // nobody goes on without this worker's word
+		if c.problem = prepare(ctx, runner, patience); c.problem != nil {
+			return
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ask := runner.Capabilities

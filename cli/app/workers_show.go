@@ -33,6 +33,7 @@ type workerLine struct {
 	Free          int64    `json:"free_bytes,omitempty"`
 	Lacks         []string `json:"lacks,omitempty"` // of ping: what some builds need
 	Error         string   `json:"error,omitempty"`
+	Hint          string   `json:"hint,omitempty"` // what to do about the error
 }
 
 // show prints workers, after asking them unless --offline.
@@ -127,7 +128,7 @@ func (c *workers) printPing(env *Env, lines []workerLine) error {
 			}
 		}
 		if line.Error != "" {
-			outcome.Fail(line.Name, fmt.Errorf("worker %s: %s", line.Name, line.Error))
+			outcome.Fail(line.Name, Hinted(fmt.Errorf("worker %s: %s", line.Name, line.Error), line.Hint))
 			continue
 		}
 		outcome.Done()
@@ -156,6 +157,10 @@ func (c *workers) ask(ctx context.Context, connections *connections, m member, l
 	switch can := connection.can; {
 	case connection.problem != nil:
 		line.State, line.Error = "away", connection.problem.Error()
+		var hinter Hinter
+		if errors.As(connection.problem, &hinter) {
+			line.Hint = hinter.Hint()
+		}
 	case can != nil:
 		line.answered(can, time.Now())
 	default: // this machine

@@ -16,9 +16,11 @@ import (
 	"os"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pkg/sftp"
+	"golang.org/x/crypto/ssh"
 
 	"ahriman/transport/sshdial"
 )
@@ -26,6 +28,10 @@ import (
 // ErrDigest says that a file did not arrive as it was sent, even when it was sent
 // anew.
 var ErrDigest = errors.New("the SHA-256 is not right")
+
+// ErrRefused says that the other machine gives no access to its files, or not in
+// the way of SFTP.
+var ErrRefused = errors.New("its sshd does not serve SFTP")
 
 // How much is under way at once: packet * requests is what an SSH channel's
 // window takes, 2 MiB.
@@ -129,7 +135,7 @@ func (s *Store) persist(ctx context.Context, once func(*session) (int64, error))
 func permanent(err error) bool {
 	var key *sshdial.HostKeyError
 	var auth *sshdial.AuthError
-	return errors.As(err, &key) || errors.As(err, &auth) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &key) || errors.As(err, &auth) || errors.Is(err, ErrRefused) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // session is one SFTP session.
@@ -151,12 +157,14 @@ func (s *Store) open(ctx context.Context) (*session, error) {
 	}
 	done := make(chan opened, 1)
 	go func() {
-		c, err := sftp.NewClient(client.SSH(), sftp.UseConcurrentWrites(true),
-			sftp.MaxPacket(packet), sftp.MaxConcurrentRequestsPerFile(requests))
+		c, err := newClient(ctx, client)
 		done <- opened{c, err}
 	}()
 	select {
 	case o := <-done:
+		if o.err != nil && client.Err() == nil {
+			o.err = fmt.Errorf("%w: %w", ErrRefused, o.err)
+		}
 		if o.err != nil {
 			return nil, fmt.Errorf("opening SFTP on %s: %w", client.Target(), o.err)
 		}
@@ -176,6 +184,30 @@ func (s *Store) open(ctx context.Context) (*session, error) {
 	}
 }
 
+// newClient begins to speak SFTP.
+func newClient(ctx context.Context, over *sshdial.Client) (*sftp.Client, error) {
+	channel, err := over.Session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var client *sftp.Client
+	in, err := channel.StdinPipe()
+	if err == nil {
+		var out io.Reader
+		if out, err = channel.StdoutPipe(); err == nil {
+			err = channel.RequestSubsystem("sftp")
+		}
+		if err == nil {
+			client, err = sftp.NewClientPipe(out, in, sftp.UseConcurrentWrites(true),
+				sftp.MaxPacket(packet), sftp.MaxConcurrentRequestsPerFile(requests))
+		}
+	}
+	if err != nil {
+		channel.Close()
+	}
+	return client, err
+}
+
 func (s *session) close() {
 	s.stop()
 	s.Client.Close()
@@ -190,17 +222,20 @@ func (s *session) put(ctx context.Context, source io.ReaderAt, name, temporary s
 		}
 	}
 	if err := s.makeDirectories(path.Dir(name)); err != nil {
-		return 0, err
+		return 0, s.reason(err, name, want)
 	}
 	file, err := s.OpenFile(temporary, os.O_WRONLY|os.O_CREATE)
 	if err != nil {
-		return 0, fmt.Errorf("creating %s: %w", temporary, err)
+		return 0, s.reason(fmt.Errorf("creating %s: %w", temporary, err), name, want)
 	}
 	at, err := s.send(file, source, want, fresh)
 	if closeErr := file.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
+		if err = s.reason(err, name, want); s.client.Err() == nil {
+			_ = s.Remove(temporary) // it is not taken up
+		}
 		return at, err
 	}
 	digest, err := s.digest(ctx, temporary)
@@ -216,6 +251,32 @@ func (s *session) put(ctx context.Context, source io.ReaderAt, name, temporary s
 	}
 	return at, nil
 }
+
+// reason puts in what SFTP has no word for: a "Failure" may be a file system that
+// is full, or not to be written to.
+func (s *session) reason(err error, name string, want File) error {
+	var failed *sftp.StatusError
+	if !errors.As(err, &failed) || failed.FxCode() != sftp.ErrSSHFxFailure {
+		return err
+	}
+	for dir := path.Dir(name); ; dir = path.Dir(dir) {
+		stat, statErr := s.StatVFS(dir)
+		switch {
+		case statErr != nil && dir != path.Dir(dir):
+			continue // it was not made
+		case statErr != nil:
+			return err
+		case stat.Flag&readOnly != 0:
+			return fmt.Errorf("%s: %w", dir, syscall.EROFS)
+		case stat.Bavail*stat.Frsize < uint64(want.Size):
+			return fmt.Errorf("%s: %w for %d MiB", dir, syscall.ENOSPC, want.Size>>20)
+		}
+		return err
+	}
+}
+
+// readOnly is SSH_FXE_STATVFS_ST_RDONLY.
+const readOnly = 1
 
 // send writes what is missing of a file that is open.
 func (s *session) send(file *sftp.File, source io.ReaderAt, want File, fresh bool) (int64, error) {
@@ -282,6 +343,9 @@ func (s *session) makeDirectories(dir string) error {
 // digest returns the SHA-256 of a file there.
 func (s *session) digest(ctx context.Context, name string) (string, error) {
 	out, err := s.client.Run(ctx, "exec sha256sum < "+quote(name), nil)
+	if _, refused := errors.AsType[*ssh.OpenChannelError](err); refused { // MaxSessions 1: we are the one
+		return s.readBack(name)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -291,6 +355,20 @@ func (s *session) digest(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("asking for the SHA-256 of %s: sha256sum says %q", path.Base(name), before)
 	}
 	return before[strings.LastIndexByte(before, '\n')+1:], nil
+}
+
+// readBack returns the SHA-256 of a file there by reading it.
+func (s *session) readBack(name string) (string, error) {
+	file, err := s.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	back, err := Digest(file)
+	if err != nil {
+		return "", fmt.Errorf("reading %s back: %w", name, err)
+	}
+	return back.SHA256, nil
 }
 
 // quote writes a word for a shell, whichever it is.

@@ -132,7 +132,7 @@ func (e *CommandError) Error() string {
 // standard output, 1 MiB at most. The error is a *CommandError when the command
 // ran and failed. When ctx ends, the command is sent SIGTERM and left alone.
 func (c *Client) Run(ctx context.Context, command string, stdin io.Reader) ([]byte, error) {
-	session, err := c.session(ctx)
+	session, err := c.Session(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -167,16 +167,36 @@ func exitStatus(e *ssh.ExitError) int {
 	return e.ExitStatus()
 }
 
-// session opens a channel for a command.
-func (c *Client) session(ctx context.Context) (*ssh.Session, error) {
+// Where sshd allows few sessions (MaxSessions), one that has ended counts for a
+// moment longer.
+const (
+	sessionTries = 10
+	sessionPause = 100 * time.Millisecond
+)
+
+// Session opens a channel for a command or a subsystem.
+func (c *Client) Session(ctx context.Context) (*ssh.Session, error) {
 	type opened struct {
 		session *ssh.Session
 		err     error
 	}
 	done := make(chan opened, 1)
 	go func() {
-		session, err := c.ssh.NewSession()
-		done <- opened{session, err}
+		var o opened
+		for try := 1; ; try++ {
+			o.session, o.err = c.ssh.NewSession()
+			var refused *ssh.OpenChannelError
+			if try == sessionTries || !errors.As(o.err, &refused) {
+				break
+			}
+			select {
+			case <-time.After(sessionPause):
+				continue
+			case <-ctx.Done():
+			}
+			break
+		}
+		done <- o
 	}()
 	select {
 	case o := <-done:
@@ -199,7 +219,7 @@ func (c *Client) session(ctx context.Context) (*ssh.Session, error) {
 // command's input and the channel. What the command says on standard error is
 // part of the error that reading ends with.
 func (c *Client) Pipe(ctx context.Context, command string) (net.Conn, error) {
-	session, err := c.session(ctx)
+	session, err := c.Session(ctx)
 	if err != nil {
 		return nil, err
 	}

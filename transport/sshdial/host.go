@@ -42,25 +42,35 @@ const defaultTimeout = 20 * time.Second
 // address is host:port for dialling.
 func (h *host) address() string { return net.JoinHostPort(h.name, strconv.Itoa(h.port)) }
 
-// knownAs is host:port for known_hosts.
-func (h *host) knownAs() string {
-	name := h.keyAlias
-	if name != "" { // as ssh does, without the port
-		return net.JoinHostPort(name, "22")
+// knownAs is how known_hosts may call the host: first as ssh would write it, and
+// last by its name alone, which holds for all ports.
+func (h *host) knownAs() []string {
+	name := strings.ToLower(h.name)
+	switch {
+	case h.keyAlias != "":
+		return []string{h.keyAlias}
+	case h.port == 22:
+		return []string{name}
 	}
-	return net.JoinHostPort(strings.ToLower(h.name), strconv.Itoa(h.port))
+	return []string{"[" + name + "]:" + strconv.Itoa(h.port), name}
 }
 
 // lookUp reads the configuration for a target.
 func (d *Dialer) lookUp(ctx context.Context, t Target) (*host, error) {
-	reader := &configReader{host: t.Host, user: t.User, local: d.config.LocalUser, home: d.config.Home, options: hostOptions{}}
+	reader := &configReader{asked: t.Host, host: t.Host, user: t.User, local: d.config.LocalUser, home: d.config.Home, options: hostOptions{}}
 	reader.expand = func(o hostOptions, text string) string { return d.provisional(t, o).expandTokens(d, text) }
 	ssh := filepath.Join(d.config.Home, ".ssh")
-	if err := reader.readFile(ctx, d.config.UserConfig, ssh); err != nil {
-		return nil, err
-	}
-	if err := reader.readFile(ctx, d.config.SystemConfig, filepath.Dir(d.config.SystemConfig)); err != nil {
-		return nil, err
+	for {
+		if err := reader.readFile(ctx, d.config.UserConfig, ssh); err != nil {
+			return nil, err
+		}
+		if err := reader.readFile(ctx, d.config.SystemConfig, filepath.Dir(d.config.SystemConfig)); err != nil {
+			return nil, err
+		}
+		if reader.final || !reader.again {
+			break
+		}
+		reader.final, reader.host = true, d.provisional(t, reader.options).name
 	}
 	h := d.provisional(t, reader.options)
 	if err := d.fill(h, reader.options); err != nil {
@@ -196,7 +206,7 @@ func (h *host) fillProxy(d *Dialer, o hostOptions) error {
 	if strings.EqualFold(jump, "none") {
 		return nil
 	}
-	for one := range strings.SplitSeq(jump, ",") {
+	for one := range strings.SplitSeq(h.expandTokens(d, jump), ",") {
 		if !strings.Contains(one, "://") {
 			one = Scheme + "://" + one
 		}

@@ -3,7 +3,9 @@ package sshdial
 import (
 	"bufio"
 	"bytes"
-	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +24,7 @@ import (
 type HostKeyError struct {
 	Target      Target // as it was asked for
 	Host        string // whose key it is: host:port of the target or of one that leads there
+	Name        string // of that host in known_hosts
 	Type        string // ssh-ed25519, …
 	Fingerprint string // SHA256:…
 	// Changed says that known_hosts has another key for the host; Known is
@@ -42,77 +45,129 @@ func (e *HostKeyError) Error() string {
 
 // Hint says what to do about it.
 func (e *HostKeyError) Hint() string {
+	return e.HintTo(fmt.Sprintf("ahriman workers add --accept-host-key %s '%s'", e.Fingerprint, e.Target))
+}
+
+// HintTo is Hint where something else is to be done to accept an unknown key.
+func (e *HostKeyError) HintTo(accept string) string {
 	switch {
 	case e.Revoked:
 		return "ask whoever looks after the machine for a new host key"
 	case e.Changed:
-		host, port, _ := net.SplitHostPort(e.Host)
-		if port != "22" {
-			host = "[" + host + "]:" + port
-		}
-		return fmt.Sprintf("if the machine was set up anew, forget the old key with: ssh-keygen -R '%s'", host)
+		file := e.Known[0][:strings.LastIndexByte(e.Known[0], ':')]
+		return fmt.Sprintf("if the machine was set up anew, forget the old key with: ssh-keygen -f '%s' -R '%s'", file, e.Name)
 	}
-	return fmt.Sprintf("compare it with the machine's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), then: ahriman workers add --accept-host-key %s '%s'", e.Fingerprint, e.Target)
+	kind, _, _ := strings.Cut(strings.TrimPrefix(e.Type, "ssh-"), "-")
+	return fmt.Sprintf("compare it with the machine's own (ssh-keygen -lf /etc/ssh/ssh_host_%s_key.pub), then: %s", kind, accept)
 }
 
-// hostKeys checks host keys against known_hosts(5).
+// hostKeys checks host keys against known_hosts(5), as ssh does.
 type hostKeys struct {
-	target  Target
-	host    *host
-	accept  []string // fingerprints to trust from now on
-	known   ssh.HostKeyCallback
-	writeTo string
+	target Target
+	host   *host
+	accept []string // fingerprints to trust from now on
+	known  []knownKey
+}
+
+// knownKey is a line of known_hosts.
+type knownKey struct {
+	at     string // file:line
+	marker string // cert-authority, revoked, or empty
+	hosts  []string
+	key    ssh.PublicKey
 }
 
 // openHostKeys reads the files of known keys.
 func openHostKeys(target Target, h *host, accept []string) (*hostKeys, error) {
 	k := &hostKeys{target: target, host: h, accept: accept}
-	if len(h.userHosts) > 0 {
-		k.writeTo = h.userHosts[0]
-	}
-	var files []string
 	for _, name := range slices.Concat(h.userHosts, h.globalHosts) {
-		info, err := os.Stat(name)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			continue
-		case err != nil:
+		if err := k.read(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("reading known host keys: %w", err)
-		case info.Size() > maxConfigSize:
-			return nil, fmt.Errorf("reading known host keys: %s is larger than %d bytes", name, maxConfigSize)
 		}
-		files = append(files, name)
-	}
-	var err error
-	if k.known, err = knownhosts.New(files...); err != nil {
-		return nil, fmt.Errorf("reading known host keys: %w", err)
 	}
 	return k, nil
 }
 
-// check is an ssh.HostKeyCallback.
-func (k *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
-	err := k.known(k.host.knownAs(), remote, key)
-	if err == nil {
-		return nil
+// read reads one file. Lines that are none, or of a type that is not known here,
+// say nothing.
+func (k *hostKeys) read(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return err
 	}
-	problem := &HostKeyError{Target: k.target, Host: k.host.address(), Type: key.Type(), Fingerprint: ssh.FingerprintSHA256(key)}
-	var revoked *knownhosts.RevokedError
-	var mismatch *knownhosts.KeyError
-	switch {
-	case errors.As(err, &revoked):
-		problem.Revoked = true
-		problem.Known = []string{fmt.Sprintf("%s:%d", revoked.Revoked.Filename, revoked.Revoked.Line)}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil || info.Size() > maxConfigSize {
+		return fmt.Errorf("%s is larger than %d bytes", name, maxConfigSize)
+	}
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, maxConfigSize)
+	for number := 1; lines.Scan(); number++ {
+		if marker, hosts, key, _, _, err := ssh.ParseKnownHosts(lines.Bytes()); err == nil {
+			k.known = append(k.known, knownKey{fmt.Sprintf("%s:%d", name, number), marker, hosts, key})
+		}
+	}
+	return lines.Err()
+}
+
+// about returns the lines with a marker that are about a name.
+func (k *hostKeys) about(marker, name string) []knownKey {
+	var found []knownKey
+	for _, known := range k.known {
+		if known.marker == marker && known.isAbout(name) {
+			found = append(found, known)
+		}
+	}
+	return found
+}
+
+// isAbout matches a name with patterns, or with the hash that stands in their
+// place.
+func (known knownKey) isAbout(name string) bool {
+	parts := strings.Split(known.hosts[0], "|") // |1|salt|hash
+	if len(parts) != 4 || parts[1] != "1" {
+		return matchList(known.hosts, name)
+	}
+	salt, err := base64.StdEncoding.DecodeString(parts[2])
+	if err != nil {
+		return false
+	}
+	mac := hmac.New(sha1.New, salt)
+	io.WriteString(mac, name)
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil)) == parts[3]
+}
+
+func (known knownKey) is(key ssh.PublicKey) bool {
+	return bytes.Equal(known.key.Marshal(), key.Marshal())
+}
+
+// check is an ssh.HostKeyCallback.
+func (k *hostKeys) check(_ string, _ net.Addr, key ssh.PublicKey) error {
+	problem := &HostKeyError{Target: k.target, Host: k.host.address(), Name: k.host.knownAs()[0]}
+	shown := []ssh.PublicKey{key}
+	if certificate, ok := key.(*ssh.Certificate); ok {
+		key = certificate.Key
+		shown = []ssh.PublicKey{key, certificate.SignatureKey}
+		if k.authority(certificate) && !k.revoked(shown, problem) {
+			return k.certified(certificate)
+		}
+		shown = shown[:1] // nobody we know signed it: the key alone counts
+	}
+	problem.Type, problem.Fingerprint = key.Type(), ssh.FingerprintSHA256(key)
+	if problem.Revoked || k.revoked(shown, problem) {
 		return problem
-	case errors.As(err, &mismatch):
-		for _, known := range plainKeys(mismatch.Want) {
-			problem.Known = append(problem.Known, fmt.Sprintf("%s:%d", known.Filename, known.Line))
+	}
+	for i, name := range k.host.knownAs() {
+		for _, known := range k.about("", name) {
+			switch {
+			case known.is(key):
+				return nil
+			case i == 0:
+				problem.Known = append(problem.Known, known.at)
+			}
 		}
-	default: // a certificate of nobody we know, or one that is not valid
-		if certificate, ok := key.(*ssh.Certificate); ok && k.unknownAuthority(certificate) {
-			return k.check("", remote, certificate.Key) // as ssh does, by the key alone
+		if len(problem.Known) > 0 {
+			break
 		}
-		return fmt.Errorf("connecting to %s: checking the host key of %s: %w", k.target.String(), k.host.address(), err)
 	}
 	if problem.Changed = len(problem.Known) > 0; problem.Changed || !slices.Contains(k.accept, problem.Fingerprint) {
 		return problem
@@ -120,27 +175,47 @@ func (k *hostKeys) check(_ string, remote net.Addr, key ssh.PublicKey) error {
 	return k.remember(key)
 }
 
-// unknownAuthority says that known_hosts has nothing about who signed the
-// certificate.
-func (k *hostKeys) unknownAuthority(certificate *ssh.Certificate) bool {
-	for _, known := range k.wanted() {
-		if authority(known) && bytes.Equal(known.Key.Marshal(), certificate.SignatureKey.Marshal()) {
-			return false
+// revoked says whether one of the keys is never to be trusted.
+func (k *hostKeys) revoked(keys []ssh.PublicKey, problem *HostKeyError) bool {
+	for _, name := range k.host.knownAs() {
+		for _, known := range k.about("revoked", name) {
+			if slices.ContainsFunc(keys, known.is) {
+				problem.Revoked, problem.Known = true, []string{known.at}
+				return true
+			}
 		}
 	}
-	return true
+	return false
 }
 
-// wanted returns all that is known about the host.
-func (k *hostKeys) wanted() []knownhosts.KnownKey {
-	// A key nobody has tells what the host should have had.
-	nobody, err := ssh.NewPublicKey(make(ed25519.PublicKey, ed25519.PublicKeySize))
-	if err != nil {
-		return nil
+// authority says whether known_hosts trusts who signed the certificate with this
+// host.
+func (k *hostKeys) authority(certificate *ssh.Certificate) bool {
+	for _, name := range k.host.knownAs() {
+		if slices.ContainsFunc(k.about("cert-authority", name), func(known knownKey) bool { return known.is(certificate.SignatureKey) }) {
+			return true
+		}
 	}
-	var mismatch *knownhosts.KeyError
-	if errors.As(k.known(k.host.knownAs(), &net.TCPAddr{IP: net.IPv4zero}, nobody), &mismatch) {
-		return mismatch.Want
+	return false
+}
+
+// certified checks a certificate of an authority that is trusted. Its names may
+// be patterns.
+func (k *hostKeys) certified(certificate *ssh.Certificate) error {
+	names := k.host.knownAs()
+	principal := names[len(names)-1]
+	for _, pattern := range certificate.ValidPrincipals {
+		if matchPattern(strings.ToLower(pattern), strings.ToLower(principal)) {
+			principal = pattern
+			break
+		}
+	}
+	err := new(ssh.CertChecker).CheckCert(principal, certificate)
+	if certificate.CertType != ssh.HostCert {
+		err = errors.New("it is not for a host")
+	}
+	if err != nil {
+		return fmt.Errorf("checking the host certificate of %s: %w", k.host.address(), err)
 	}
 	return nil
 }
@@ -149,17 +224,17 @@ func (k *hostKeys) wanted() []knownhosts.KnownKey {
 // a key is known: the server then shows that one.
 func (k *hostKeys) algorithms() []string {
 	var first []string
-	for _, known := range k.wanted() {
-		if authority(known) {
+	for _, name := range k.host.knownAs() {
+		if len(k.about("cert-authority", name)) > 0 {
 			first = append(first, ssh.CertAlgoED25519v01, ssh.CertAlgoECDSA256v01, ssh.CertAlgoECDSA384v01,
 				ssh.CertAlgoECDSA521v01, ssh.CertAlgoRSASHA512v01, ssh.CertAlgoRSASHA256v01)
 		}
-	}
-	for _, known := range plainKeys(k.wanted()) {
-		if known.Key.Type() == ssh.KeyAlgoRSA {
-			first = append(first, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
-		} else {
-			first = append(first, known.Key.Type())
+		for _, known := range k.about("", name) {
+			if known.key.Type() == ssh.KeyAlgoRSA {
+				first = append(first, ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256)
+			} else {
+				first = append(first, known.key.Type())
+			}
 		}
 	}
 	var all []string
@@ -172,28 +247,6 @@ func (k *hostKeys) algorithms() []string {
 	return all
 }
 
-// plainKeys leaves out the keys of authorities.
-func plainKeys(known []knownhosts.KnownKey) []knownhosts.KnownKey {
-	return slices.DeleteFunc(slices.Clone(known), authority)
-}
-
-// authority says whether a line of known_hosts is about an authority, which
-// knownhosts does not tell.
-func authority(known knownhosts.KnownKey) bool {
-	file, err := os.Open(known.Filename)
-	if err != nil {
-		return false
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(io.LimitReader(file, maxConfigSize))
-	for number := 1; lines.Scan(); number++ {
-		if number == known.Line {
-			return strings.HasPrefix(strings.TrimSpace(lines.Text()), "@cert-authority")
-		}
-	}
-	return false
-}
-
 // remember adds a key to the user's known_hosts.
 func (k *hostKeys) remember(key ssh.PublicKey) (err error) {
 	defer func() {
@@ -201,17 +254,18 @@ func (k *hostKeys) remember(key ssh.PublicKey) (err error) {
 			err = fmt.Errorf("remembering the host key of %s: %w", k.host.address(), err)
 		}
 	}()
-	if k.writeTo == "" {
+	if len(k.host.userHosts) == 0 {
 		return errors.New("UserKnownHostsFile names no file")
 	}
-	name := knownhosts.Normalize(k.host.knownAs())
+	writeTo := k.host.userHosts[0]
+	name := k.host.knownAs()[0]
 	if k.host.hashHosts {
 		name = knownhosts.HashHostname(name)
 	}
-	if err := os.MkdirAll(filepath.Dir(k.writeTo), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(writeTo), 0o700); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(k.writeTo, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(writeTo, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -220,7 +274,7 @@ func (k *hostKeys) remember(key ssh.PublicKey) (err error) {
 			err = closeErr
 		}
 	}()
-	line := knownhosts.Line([]string{name}, key) + "\n"
+	line := name + " " + string(ssh.MarshalAuthorizedKey(key))
 	if info, err := file.Stat(); err == nil && info.Size() > 0 {
 		last := make([]byte, 1)
 		if _, err := file.ReadAt(last, info.Size()-1); err == nil && last[0] != '\n' {

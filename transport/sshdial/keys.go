@@ -3,6 +3,7 @@ package sshdial
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +11,7 @@ import (
 	"net"
 	"os"
 	"strings"
-	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
@@ -29,10 +30,11 @@ type AuthError struct {
 }
 
 func (e *AuthError) Error() string {
-	text := fmt.Sprintf("%s let %s in with no key", e.Host, e.User)
+	offered := "no key"
 	if len(e.Tried) > 0 {
-		text = fmt.Sprintf("%s did not let %s in; offered: %s", e.Host, e.User, strings.Join(e.Tried, ", "))
+		offered = strings.Join(e.Tried, ", ")
 	}
+	text := fmt.Sprintf("%s did not let %s in; offered: %s", e.Host, e.User, offered)
 	if len(e.Notes) > 0 {
 		text += " (" + strings.Join(e.Notes, "; ") + ")"
 	}
@@ -47,8 +49,10 @@ func (e *AuthError) Hint() string {
 // keyring is what there is to log in with to one host. It is closed after the
 // log-in.
 type keyring struct {
-	host  *host
-	agent net.Conn // nil without one
+	dialer *Dialer
+	host   *host
+	limit  *time.Timer // of the log-in; a person who types may take longer
+	agent  net.Conn    // nil without one
 
 	signers []ssh.Signer
 	tried   []string
@@ -57,12 +61,12 @@ type keyring struct {
 
 // openKeyring gathers keys: the agent's first, then files, as ssh does; the
 // configured ones come before all others.
-func (d *Dialer) openKeyring(ctx context.Context, h *host) *keyring {
-	k := &keyring{host: h}
+func (d *Dialer) openKeyring(ctx context.Context, h *host, limit *time.Timer) *keyring {
+	k := &keyring{dialer: d, host: h, limit: limit}
 	fromAgent := k.openAgent(ctx)
 	var named []ssh.Signer
 	for _, path := range h.identities {
-		signer, public := k.identity(ctx, path, d.config.Passphrase)
+		signer, public := k.identity(ctx, path)
 		if held := find(fromAgent, public); held != nil {
 			signer = held
 		}
@@ -112,6 +116,7 @@ func (k *keyring) openAgent(ctx context.Context) []ssh.Signer {
 		return nil
 	}
 	k.agent = conn
+	context.AfterFunc(ctx, func() { conn.Close() }) // it may not answer either; ctx ends with the log-in
 	signers, err := agent.NewClient(conn).Signers()
 	if err != nil {
 		k.note("the agent does not answer: %s", err)
@@ -122,7 +127,7 @@ func (k *keyring) openAgent(ctx context.Context) []ssh.Signer {
 // identity reads a private key. One that is encrypted is opened when a host
 // wants it. The public key is returned also where the private one is not to be
 // had: the agent may have it.
-func (k *keyring) identity(ctx context.Context, path string, ask func(context.Context, string) ([]byte, error)) (ssh.Signer, ssh.PublicKey) {
+func (k *keyring) identity(ctx context.Context, path string) (ssh.Signer, ssh.PublicKey) {
 	text, err := readSmall(path)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) || k.host.named {
@@ -140,7 +145,7 @@ func (k *keyring) identity(ctx context.Context, path string, ask func(context.Co
 	var locked *ssh.PassphraseMissingError
 	if !errors.As(err, &locked) {
 		k.note("reading %s: %s", path, err)
-		return nil, nil
+		return nil, publicKey(path + ".pub") // of a key in hardware, the agent may have the private part
 	}
 	public := locked.PublicKey
 	if public == nil {
@@ -150,11 +155,11 @@ func (k *keyring) identity(ctx context.Context, path string, ask func(context.Co
 	case public == nil:
 		k.note("%s is encrypted, and %s.pub is not there", path, path)
 		return nil, nil
-	case ask == nil:
+	case k.dialer.config.Passphrase == nil:
 		k.note("%s is encrypted, and there is no terminal to ask on", path)
 		return nil, public
 	}
-	return &lockedKey{ctx: ctx, path: path, text: text, public: public, ask: ask}, public
+	return &lockedKey{ctx: ctx, keyring: k, path: path, text: text, public: public}, public
 }
 
 // certify puts before each key the certificates for it.
@@ -226,16 +231,22 @@ func readSmall(path string) ([]byte, error) {
 	return text, err
 }
 
+// openedKeys are the private keys whose passphrase somebody has given.
+type openedKeys struct {
+	turn chan struct{}         // holds one: who asks, or looks here
+	keys map[string]ssh.Signer // by path and public key
+}
+
+// passphraseTries is how often a passphrase is asked for.
+const passphraseTries = 3
+
 // lockedKey is a private key whose passphrase is asked for when it has to sign.
 type lockedKey struct {
-	ctx    context.Context // of the log-in that it is made for
-	path   string
-	text   []byte
-	public ssh.PublicKey
-	ask    func(ctx context.Context, path string) ([]byte, error)
-
-	mu     sync.Mutex
-	signer ssh.Signer
+	ctx     context.Context // of the log-in that it is made for
+	keyring *keyring
+	path    string
+	text    []byte
+	public  ssh.PublicKey
 }
 
 var _ ssh.MultiAlgorithmSigner = (*lockedKey)(nil)
@@ -258,22 +269,45 @@ func (l *lockedKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
 
 // SignWithAlgorithm implements ssh.AlgorithmSigner.
 func (l *lockedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.signer == nil {
-		passphrase, err := l.ask(l.ctx, l.path)
+	signer, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	if signer, ok := signer.(ssh.AlgorithmSigner); ok {
+		return signer.SignWithAlgorithm(rand, data, algorithm)
+	}
+	return signer.Sign(rand, data)
+}
+
+// open returns the key, after asking for its passphrase when nobody has yet.
+func (l *lockedKey) open() (ssh.Signer, error) {
+	l.keyring.limit.Stop()
+	defer l.keyring.limit.Reset(l.keyring.host.timeout)
+	opened := &l.keyring.dialer.opened
+	select {
+	case opened.turn <- struct{}{}:
+		defer func() { <-opened.turn }()
+	case <-l.ctx.Done():
+		return nil, context.Cause(l.ctx)
+	}
+	name := l.path + string(l.public.Marshal())
+	if signer := opened.keys[name]; signer != nil {
+		return signer, nil
+	}
+	for range passphraseTries {
+		passphrase, err := l.keyring.dialer.config.Passphrase(l.ctx, l.path)
 		if err != nil {
 			return nil, fmt.Errorf("asking for the passphrase of %s: %w", l.path, err)
 		}
 		signer, err := ssh.ParsePrivateKeyWithPassphrase(l.text, passphrase)
 		clear(passphrase)
-		if err != nil {
+		switch {
+		case err == nil:
+			opened.keys[name] = signer
+			return signer, nil
+		case !errors.Is(err, x509.IncorrectPasswordError):
 			return nil, fmt.Errorf("opening %s: %w", l.path, err)
 		}
-		l.signer = signer
 	}
-	if signer, ok := l.signer.(ssh.AlgorithmSigner); ok {
-		return signer.SignWithAlgorithm(rand, data, algorithm)
-	}
-	return l.signer.Sign(rand, data)
+	return nil, fmt.Errorf("opening %s: the passphrase is wrong", l.path)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,8 +36,11 @@ func (o hostOptions) first(keyword string) string {
 // configReader evaluates ssh_config(5) for one host while it reads, as ssh does:
 // what a Match asks about is what was found before it.
 type configReader struct {
-	host  string // as it was asked for
+	asked string // the host as it was asked for
+	host  string // what Host is about: the same, and in the final pass the HostName
 	user  string // of the target; empty: not said
+	final bool   // all is read again, for a "Match final"; wanted: it has to be
+	again bool
 	local string // who runs this program
 	home  string
 	// expand puts in the tokens, with what is known so far.
@@ -146,7 +150,9 @@ func (r *configReader) match(ctx context.Context, words []string) (bool, error) 
 		switch criterion {
 		case "all":
 			holds = true
-		case "canonical", "final": // there is no second pass here
+		case "canonical":
+		case "final":
+			holds, r.again = r.final, true
 		case "host", "originalhost", "user", "localuser", "exec", "localnetwork", "tagged", "version", "sessiontype", "command":
 			if i++; i == len(words) {
 				return false, fmt.Errorf("match %s has no value", criterion)
@@ -160,8 +166,8 @@ func (r *configReader) match(ctx context.Context, words []string) (bool, error) 
 	return all, nil
 }
 
-// criterion decides one criterion with a value. Those that are about anything
-// but the host and the users do not hold.
+// criterion decides one criterion with a value. We are no version of OpenSSH, and
+// run no command that anybody knows.
 func (r *configReader) criterion(ctx context.Context, name, value string) bool {
 	patterns := strings.Split(value, ",")
 	switch name {
@@ -172,7 +178,7 @@ func (r *configReader) criterion(ctx context.Context, name, value string) bool {
 		}
 		return matchList(patterns, host)
 	case "originalhost":
-		return matchList(patterns, r.host)
+		return matchList(patterns, r.asked)
 	case "user":
 		user := r.user
 		if user == "" {
@@ -184,10 +190,31 @@ func (r *configReader) criterion(ctx context.Context, name, value string) bool {
 		return matchList(patterns, user)
 	case "localuser":
 		return matchList(patterns, r.local)
+	case "tagged":
+		return matchList(patterns, r.options.first("tag"))
+	case "sessiontype":
+		return matchList(patterns, "exec")
+	case "localnetwork":
+		return onNetwork(patterns)
 	case "exec":
 		return exec.CommandContext(ctx, "/bin/sh", "-c", r.expand(r.options, value)).Run() == nil
 	}
 	return false
+}
+
+// onNetwork says whether this machine has an address in one of the networks.
+func onNetwork(networks []string) bool {
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(networks, func(text string) bool {
+		_, network, err := net.ParseCIDR(text)
+		return err == nil && slices.ContainsFunc(addresses, func(address net.Addr) bool {
+			own, ok := address.(*net.IPNet)
+			return ok && network.Contains(own.IP)
+		})
+	})
 }
 
 // matchList matches a list of patterns, of which "!" negates: one must match

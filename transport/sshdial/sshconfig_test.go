@@ -49,6 +49,8 @@ func TestConfigIsReadAsSSHDoes(t *testing.T) {
 		"match local":  "Match localuser nobody-at-all\n Port 42\nMatch !localuser nobody-at-all\n Port 43\n",
 		"match exec":   "Match exec \"test %h = build\"\n Port 44\nMatch exec false\n User no\n",
 		"match two":    "Match host build exec true\n Port 45\nMatch host build exec false\n User no\n",
+		"match final":  "Match final host deep.example.org\n Port 46\nHost deep*\n User deep\nHost build\n HostName deep.example.org\n",
+		"not final":    "Match !final all\n Port 47\nMatch final originalhost build\n User last\n",
 		"timeout":      "ConnectTimeout 7\n",
 		"timeout unit": "ConnectTimeout 1m30s\n",
 		"alias %h":     "Host build\n HostName %h.example.org\n",
@@ -134,6 +136,37 @@ func described(d *Dialer, h *host, want map[string][]string) map[string][]string
 		said["proxyjump"] = []string{strings.Join(all, ",")}
 	}
 	return said
+}
+
+// What ssh -G of older versions does not know, or does not expand.
+func TestConfigBeyondSSH(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config")
+	text := `
+Host build
+  Tag fast
+  HostName deep.example.org
+  ProxyJump %r@gate-%h:%p
+Match tagged fast,slow
+  User runner
+Match localnetwork 240.0.0.0/8
+  Port 1
+Match localnetwork 240.0.0.0/8,127.0.0.0/8 sessiontype exec
+  Port 2222
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(Config{UserConfig: path, SystemConfig: "/dev/null"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := d.lookUp(t.Context(), Target{Host: "build"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.user != "runner" || h.port != 2222 || len(h.jumps) != 1 || h.jumps[0].String() != "ssh://runner@gate-deep.example.org:2222" {
+		t.Errorf("got user %s, port %d, jumps %v", h.user, h.port, h.jumps)
+	}
 }
 
 func yesNo(b bool) string {

@@ -46,12 +46,10 @@ type Config struct {
 	SystemKnownHosts string
 	Getenv           func(string) string // nil: os.Getenv
 
-	// Passphrase asks for that of a key file, on a terminal. nil: encrypted keys
-	// are of use through the agent only.
+	// Passphrase asks for that of a key file, on a terminal: one at a time, once
+	// for all hosts, and again when it was wrong. nil: encrypted keys are of use
+	// through the agent only.
 	Passphrase func(ctx context.Context, path string) ([]byte, error)
-	// AcceptHostKeys are fingerprints, SHA256:…, of host keys to add to
-	// known_hosts when a host that is not known yet shows them.
-	AcceptHostKeys []string
 
 	// Interval is how often a sign of life is asked for; 0: 5 s. A connection
 	// from which nothing has come for Silence is closed; 0: 25 s.
@@ -59,7 +57,10 @@ type Config struct {
 }
 
 // Dialer connects to targets. It is safe for concurrent use.
-type Dialer struct{ config Config }
+type Dialer struct {
+	config Config
+	opened openedKeys
+}
 
 // New returns a Dialer.
 func New(config Config) (*Dialer, error) {
@@ -93,23 +94,25 @@ func New(config Config) (*Dialer, error) {
 	if config.Silence == 0 {
 		config.Silence = 25 * time.Second
 	}
-	return &Dialer{config: config}, nil
+	return &Dialer{config: config, opened: openedKeys{turn: make(chan struct{}, 1), keys: map[string]ssh.Signer{}}}, nil
 }
 
 // Dial connects to the target, through those that its configuration names as
-// ProxyJump. The error is a *HostKeyError or an *AuthError where that is what is
-// wrong. The connection outlives ctx; it must be closed.
-func (d *Dialer) Dial(ctx context.Context, t Target) (*Client, error) {
+// ProxyJump. The error wraps a *HostKeyError or an *AuthError where that is what
+// is wrong. The connection outlives ctx; it must be closed. accept are fingerprints,
+// SHA256:…, of host keys to add to known_hosts when a host that is not known yet
+// shows them.
+func (d *Dialer) Dial(ctx context.Context, t Target, accept ...string) (*Client, error) {
 	h, err := d.lookUp(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	return d.route(ctx, t, h, 0)
+	return d.route(ctx, t, h, 0, accept)
 }
 
 // route connects to a host through its jumps. As with ssh, the first of them may
 // have jumps of its own in the configuration; those of the others do not count.
-func (d *Dialer) route(ctx context.Context, t Target, h *host, depth int) (*Client, error) {
+func (d *Dialer) route(ctx context.Context, t Target, h *host, depth int, accept []string) (*Client, error) {
 	if depth+len(h.jumps) > maxJumps {
 		return nil, fmt.Errorf("connecting to %s: more than %d hosts on the way", t, maxJumps)
 	}
@@ -123,27 +126,29 @@ func (d *Dialer) route(ctx context.Context, t Target, h *host, depth int) (*Clie
 		case err != nil && via != nil:
 			via.Close()
 		case err == nil && i == 0:
-			via, err = d.route(ctx, t, next, depth+len(h.jumps))
+			via, err = d.route(ctx, t, next, depth+len(h.jumps), accept)
 		case err == nil:
-			via, err = d.connect(ctx, t, next, via)
+			via, err = d.connect(ctx, t, next, via, accept)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	return d.connect(ctx, t, h, via)
+	return d.connect(ctx, t, h, via, accept)
 }
 
 // connect makes one connection, through via unless that is nil. It owns via.
-func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client) (client *Client, err error) {
-	ctx, stop := context.WithTimeoutCause(ctx, h.timeout, fmt.Errorf("no answer within %s", h.timeout))
-	defer stop()
+func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client, accept []string) (client *Client, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	limit := time.AfterFunc(h.timeout, func() { stop(fmt.Errorf("no answer within %s", h.timeout)) })
+	defer limit.Stop()
 	defer func() {
 		if err != nil && via != nil {
 			via.Close()
 		}
 	}()
-	checked, err := openHostKeys(t, h, d.config.AcceptHostKeys)
+	checked, err := openHostKeys(t, h, accept)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +164,7 @@ func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client) (c
 	watched := newWatched(conn)
 	hurry := context.AfterFunc(ctx, func() { watched.Close() })
 	defer hurry()
-	keys := d.openKeyring(ctx, h)
+	keys := d.openKeyring(ctx, h, limit)
 	defer keys.close()
 	made, channels, requests, err := ssh.NewClientConn(watched, h.address(), &ssh.ClientConfig{
 		User: h.user, HostKeyCallback: checked.check, HostKeyAlgorithms: checked.algorithms(),
@@ -169,7 +174,8 @@ func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client) (c
 	if err != nil {
 		watched.Close()
 		if denied(err) {
-			return nil, &AuthError{Target: t, Host: h.address(), User: h.user, Tried: keys.tried, Notes: keys.notes}
+			refused := &AuthError{Target: t, Host: h.address(), User: h.user, Tried: keys.tried, Notes: keys.notes}
+			return nil, fmt.Errorf("connecting to %s: %w", t, refused)
 		}
 		return nil, d.failure(ctx, t, h, err)
 	}
@@ -193,7 +199,7 @@ func (d *Dialer) tcp(ctx context.Context, h *host) (net.Conn, error) {
 func (d *Dialer) failure(ctx context.Context, t Target, h *host, err error) error {
 	var key *HostKeyError
 	if errors.As(err, &key) {
-		return key
+		return fmt.Errorf("connecting to %s: %w", t, key)
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)

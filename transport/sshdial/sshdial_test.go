@@ -4,13 +4,16 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,13 +43,13 @@ func target(t *testing.T, address string) sshdial.Target {
 }
 
 // dial connects, and closes at the end of the test.
-func dial(t *testing.T, config sshdial.Config, address string) (*sshdial.Client, error) {
+func dial(t *testing.T, config sshdial.Config, address string, accept ...string) (*sshdial.Client, error) {
 	t.Helper()
 	d, err := sshdial.New(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := d.Dial(t.Context(), target(t, address))
+	c, err := d.Dial(t.Context(), target(t, address), accept...)
 	if err == nil {
 		t.Cleanup(func() { c.Close() })
 	}
@@ -70,6 +73,15 @@ func write(t *testing.T, path, text string) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
 }
 
 func TestKeyFile(t *testing.T) {
@@ -107,23 +119,65 @@ func TestEncryptedKeyFile(t *testing.T) {
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
 	}
+	// It is asked for again when it is wrong, and not again for another connection.
+	answers := []string{"open barley", "open sesame"}
+	asked = 0
+	conf.Passphrase = func(context.Context, string) ([]byte, error) {
+		asked++
+		return []byte(answers[asked-1]), nil
+	}
+	d, err := sshdial.New(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dialling sync.WaitGroup
+	for range 2 {
+		dialling.Go(func() {
+			c, err := d.Dial(t.Context(), target(t, s.Addr))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.Close()
+		})
+	}
+	dialling.Wait()
+	if asked != 2 {
+		t.Errorf("asked %d times for two connections", asked)
+	}
 	conf.Passphrase = func(context.Context, string) ([]byte, error) { return []byte("open barley"), nil }
 	if _, err := dial(t, conf, s.Addr); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "barley") {
 		t.Errorf("with a wrong passphrase: got %v", err)
 	}
-}
-
-// startAgent serves as ssh-agent with one key that nobody else has.
-func startAgent(t *testing.T) (socket string, key ssh.PublicKey) {
-	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
+	// Who types slowly is no dead host.
+	s.Configure("ConnectTimeout 1\n")
+	conf.Passphrase = func(ctx context.Context, _ string) ([]byte, error) {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(1500 * time.Millisecond):
+			return []byte("open sesame"), nil
+		}
+	}
+	c, err = dial(t, conf, s.Addr)
+	works(t, c, err)
+	// Nobody is asked for what the agent has.
+	key, err := ssh.ParseRawPrivateKeyWithPassphrase([]byte(read(t, path)), []byte("open sesame"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ring := agent.NewKeyring()
-	if err := ring.Add(agent.AddedKey{PrivateKey: private}); err != nil {
+	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
 		t.Fatal(err)
 	}
+	s.Configure("IdentitiesOnly yes\nIdentityAgent " + serveAgent(t, ring) + "\n")
+	c, err = dial(t, config(s), s.Addr)
+	works(t, c, err)
+}
+
+// serveAgent serves as ssh-agent, and returns its socket.
+func serveAgent(t *testing.T, serving agent.Agent) string {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "agent") // a socket's path has to be short
 	if err != nil {
 		t.Fatal(err)
@@ -140,14 +194,28 @@ func startAgent(t *testing.T) (socket string, key ssh.PublicKey) {
 			if err != nil {
 				return
 			}
-			go func() { _ = agent.ServeAgent(ring, conn) }()
+			go func() { _ = agent.ServeAgent(serving, conn) }()
 		}
 	}()
+	return listener.Addr().String()
+}
+
+// startAgent serves as ssh-agent with one key that nobody else has.
+func startAgent(t *testing.T) (socket string, key ssh.PublicKey) {
+	t.Helper()
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := agent.NewKeyring()
+	if err := ring.Add(agent.AddedKey{PrivateKey: private}); err != nil {
+		t.Fatal(err)
+	}
 	signers, err := ring.Signers()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return listener.Addr().String(), signers[0].PublicKey()
+	return serveAgent(t, ring), signers[0].PublicKey()
 }
 
 func TestAgent(t *testing.T) {
@@ -175,6 +243,67 @@ func TestAgent(t *testing.T) {
 	s.Configure("IdentityAgent " + socket + "-gone\n")
 	if _, err = dial(t, config(s), s.Addr); !errors.As(err, &denied) || !strings.Contains(err.Error(), "the agent does not answer") {
 		t.Errorf("without the agent: got %v", err)
+	}
+}
+
+// hardware is an agent with a key in a token: what it signs, and the signature,
+// have more in them than those of others.
+type hardware struct {
+	agent.Agent
+	private ed25519.PrivateKey
+	silent  bool // nobody touches it
+}
+
+func (h hardware) public() ssh.PublicKey {
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name        string
+		Key         []byte
+		Application string
+	}{ssh.KeyAlgoSKED25519, h.private.Public().(ed25519.PublicKey), "ssh:"}))
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func (h hardware) List() ([]*agent.Key, error) {
+	return []*agent.Key{{Format: ssh.KeyAlgoSKED25519, Blob: h.public().Marshal()}}, nil
+}
+
+func (h hardware) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, error) {
+	if h.silent {
+		select {}
+	}
+	application, message := sha256.Sum256([]byte("ssh:")), sha256.Sum256(data)
+	rest := []byte{1, 0, 0, 0, 7} // touched, for the seventh time
+	signed := slices.Concat(application[:], rest, message[:])
+	return &ssh.Signature{Format: ssh.KeyAlgoSKED25519, Blob: ed25519.Sign(h.private, signed), Rest: rest}, nil
+}
+
+func TestKeyInHardware(t *testing.T) {
+	s := sshtest.Start(t, sshtest.Options{})
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := hardware{agent.NewKeyring(), private, false}
+	s.Authorize(token.public())
+	s.Configure("IdentityAgent " + serveAgent(t, token) + "\n")
+	c, err := dial(t, config(s), s.Addr)
+	works(t, c, err)
+
+	path := filepath.Join(s.Home, ".ssh/id_ed25519_sk")
+	write(t, path, "a handle that only the token can use")
+	write(t, path+".pub", string(ssh.MarshalAuthorizedKey(token.public())))
+	only := "IdentitiesOnly yes\nIdentityFile ~/.ssh/id_ed25519_sk\n"
+	s.Configure(only + "IdentityAgent " + serveAgent(t, token) + "\n")
+	c, err = dial(t, config(s), s.Addr)
+	works(t, c, err)
+
+	token.silent = true
+	s.Configure(only + "ConnectTimeout 1\nIdentityAgent " + serveAgent(t, token) + "\n")
+	if _, err := dial(t, config(s), s.Addr); err == nil || !strings.Contains(err.Error(), "no answer within 1s") {
+		t.Errorf("an agent that does not answer: got %v", err)
 	}
 }
 
@@ -221,14 +350,11 @@ func TestUnknownHostKey(t *testing.T) {
 	if want := "ahriman workers add --accept-host-key " + fingerprint + " 'ssh://" + s.Addr + "'"; !strings.Contains(problem.Hint(), want) {
 		t.Errorf("the hint %q has no %q", problem.Hint(), want)
 	}
-	conf := config(s)
-	conf.AcceptHostKeys = []string{"SHA256:another"}
-	if _, err = dial(t, conf, s.Addr); !errors.As(err, &problem) {
+	if _, err = dial(t, config(s), s.Addr, "SHA256:another"); !errors.As(err, &problem) {
 		t.Errorf("accepting another key: got %v", err)
 	}
 	s.Configure("HashKnownHosts yes\n")
-	conf.AcceptHostKeys = []string{fingerprint}
-	c, err := dial(t, conf, s.Addr)
+	c, err := dial(t, config(s), s.Addr, fingerprint)
 	works(t, c, err)
 	if text, err := os.ReadFile(known); err != nil || !strings.Contains(string(text), "\n|1|") || strings.Contains(string(text), "127.0.0.1") {
 		t.Errorf("known_hosts: %s, %v", text, err)
@@ -241,9 +367,7 @@ func TestChangedHostKey(t *testing.T) {
 	s := sshtest.Start(t, sshtest.Options{})
 	other := sshtest.WriteKey(t, filepath.Join(t.TempDir(), "key"), "")
 	write(t, filepath.Join(s.Home, ".ssh/known_hosts"), knownhosts.Line([]string{s.Addr}, other.PublicKey())+"\n")
-	conf := config(s)
-	conf.AcceptHostKeys = []string{ssh.FingerprintSHA256(s.HostKey.PublicKey())}
-	_, err := dial(t, conf, s.Addr)
+	_, err := dial(t, config(s), s.Addr, ssh.FingerprintSHA256(s.HostKey.PublicKey()))
 	var problem *sshdial.HostKeyError
 	if !errors.As(err, &problem) || !problem.Changed || !strings.Contains(err.Error(), "HAS CHANGED") || !strings.Contains(err.Error(), "known_hosts:1") {
 		t.Errorf("got %v", err)

@@ -5,8 +5,10 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
+	"syscall"
 
 	"ahriman/core/build"
 	"ahriman/transport/sftpstore"
@@ -73,14 +75,28 @@ func (l *link) install(ctx context.Context, made *program, to place) error {
 		return err
 	}
 	store := &sftpstore.Store{Connect: l.connect}
-	if tell := l.config.Progress; tell != nil {
-		store.Progress = func(bytes int64) { tell(build.Progress{What: "sending ahriman", Bytes: bytes, Of: made.Size}) }
+	moved, tell := l.moved, l.config.Progress
+	if tell != nil {
 		defer tell(build.Progress{})
 	}
-	if err := store.Put(ctx, file, path.Join(to.dir, programName), made.File); err != nil {
-		return fmt.Errorf("putting ahriman on %s: %w", l.config.Name, err)
+	store.Progress = func(bytes int64) {
+		if moved != nil {
+			moved()
+		}
+		if tell != nil {
+			tell(build.Progress{What: "sending ahriman", Bytes: bytes, Of: made.Size})
+		}
 	}
-	return nil
+	err = store.Put(ctx, file, path.Join(to.dir, programName), made.File)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sftpstore.ErrRefused):
+		err = &hinted{err, "its sshd_config needs: Subsystem sftp internal-sftp"}
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		err = &hinted{err, "it needs " + to.dir + ": make it writable, with room, or let XDG_CACHE_HOME name another directory there"}
+	}
+	return fmt.Errorf("putting ahriman on %s: %w", l.config.Name, err)
 }
 
 // programName is the program's file in its directory.

@@ -39,6 +39,8 @@ type Config struct {
 	Target sshdial.Target
 	Dialer *sshdial.Dialer
 	Slots  int // builds at once, which share its processors; below 1 counts as 1
+	// AcceptHostKeys are fingerprints of host keys to trust from now on.
+	AcceptHostKeys []string
 	// Binary is the program to put there, which has to be static; empty: this one.
 	Binary string
 	// Command is what follows the program's name to run Connect; nil: node-connect
@@ -108,6 +110,19 @@ func (r *Runner) adjust(builds *api.Builds, err error) (*api.Builds, error) {
 	return builds, nil
 }
 
+// Prepare connects, and puts the program there when it is missing, however long
+// that takes: it gives up when nothing has moved for limit, unless that is 0.
+func (r *Runner) Prepare(ctx context.Context, limit time.Duration) error {
+	if limit == 0 {
+		return r.link.prepare(ctx, nil)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	timer := time.AfterFunc(limit, func() { stop(fmt.Errorf("connecting to %s: no answer within %s", r.Name(), limit)) })
+	defer timer.Stop()
+	return r.link.prepare(ctx, func() { timer.Reset(limit) })
+}
+
 // Close removes what is here, and ends the connection. Builds there go on for
 // their lease. It may be called again.
 func (r *Runner) Close() error { return r.close() }
@@ -117,6 +132,9 @@ type link struct {
 	config  Config
 	program func() (*program, error)
 	turn    chan struct{} // holds one: who connects
+
+	spare net.Conn // of prepare, for the next dial; whoever has the turn may touch it
+	moved func()   // of prepare: told when bytes of the program have moved; as spare
 
 	mu     sync.Mutex
 	client *sshdial.Client
@@ -137,7 +155,7 @@ func (l *link) connect(ctx context.Context) (*sshdial.Client, error) {
 	case old != nil:
 		old.Close()
 	}
-	client, err := l.config.Dialer.Dial(ctx, l.config.Target)
+	client, err := l.config.Dialer.Dial(ctx, l.config.Target, l.config.AcceptHostKeys...)
 	if err != nil {
 		return nil, err
 	}
@@ -161,15 +179,20 @@ func (l *link) close() {
 	}
 }
 
-// The words that begin what Connect says. Whatever a login shell prints before
-// them is passed over.
+// The words that begin what comes from there: of the command, and of Connect.
+// Whatever a login shell prints before them is passed over.
 const (
+	wordShell   = "ahriman-node shell"
 	wordReady   = "ahriman-node ready"
 	wordMissing = "ahriman-node missing "
 )
 
 // maxNoise bounds, in bytes, what a login shell may print.
 const maxNoise = 64 << 10
+
+// greetTime is how long the command there may take to begin: more than a server
+// takes to start.
+const greetTime = 3 * startTime
 
 // dial is the dialer of the HTTP client: a connection to the server there.
 func (l *link) dial(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -179,25 +202,66 @@ func (l *link) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	if conn := l.spare; conn != nil {
+		l.spare = nil
+		return conn, nil
+	}
+	return l.begin(ctx)
+}
+
+// prepare makes the connection of the next dial.
+func (l *link) prepare(ctx context.Context, moved func()) error {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if l.spare != nil {
+		return nil
+	}
+	l.moved = moved
+	conn, err := l.begin(ctx)
+	l.spare, l.moved = conn, nil
+	return err
+}
+
+// begin connects to the server there, after putting the program there when it is
+// missing. Who calls it has the turn.
+func (l *link) begin(ctx context.Context) (net.Conn, error) {
 	made, err := l.program()
 	if err != nil {
 		return nil, err
 	}
+	var to *place
 	for range 2 {
 		client, err := l.connect(ctx)
 		if err != nil {
 			return nil, err
 		}
-		conn, place, err := l.talk(ctx, client, made)
-		if err != nil || place == nil {
+		var conn net.Conn
+		if conn, to, err = l.talk(ctx, client, made); err != nil || to == nil {
 			return conn, err
 		}
-		if err := l.install(ctx, made, *place); err != nil {
+		if err := l.install(ctx, made, *to); err != nil {
 			return nil, err
 		}
 	}
-	return nil, fmt.Errorf("starting ahriman on %s: it is gone as soon as it was put there", l.config.Name)
+	return nil, &hinted{
+		fmt.Errorf("starting ahriman on %s: it was put into %s, and cannot be executed there", l.config.Name, to.dir),
+		"that file system may be mounted noexec: let XDG_CACHE_HOME name another directory there",
+	}
 }
+
+// hinted is an error that knows what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+// Hint says what to do about it.
+func (h *hinted) Hint() string  { return h.hint }
+func (h *hinted) Unwrap() error { return h.error }
 
 // place is where the program is to be put, and on what kind of machine.
 type place struct{ system, machine, dir string }
@@ -205,6 +269,8 @@ type place struct{ system, machine, dir string }
 // talk runs Connect there. When the program is missing, it says where it has to
 // be.
 func (l *link) talk(ctx context.Context, client *sshdial.Client, made *program) (net.Conn, *place, error) {
+	ctx, end := context.WithTimeoutCause(ctx, greetTime, fmt.Errorf("starting ahriman on %s: no answer within %s", l.config.Name, greetTime))
+	defer end()
 	pipe, err := client.Pipe(ctx, l.command(made))
 	if err != nil {
 		return nil, nil, err
@@ -220,7 +286,14 @@ func (l *link) talk(ctx context.Context, client *sshdial.Client, made *program) 
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it says nothing")
 		}
-		return nil, nil, fmt.Errorf("starting ahriman on %s: %w", l.config.Name, err)
+		err = fmt.Errorf("starting ahriman on %s: %w", l.config.Name, err)
+		if !conn.shell && client.Err() == nil {
+			if conn.noise != "" {
+				err = fmt.Errorf("%w; what comes instead is %q", err, conn.noise)
+			}
+			err = &hinted{err, "whoever logs in there must be able to run commands: with a shell, and without a ForceCommand"}
+		}
+		return nil, nil, err
 	}
 	if line == wordReady {
 		return conn, nil, nil
@@ -236,7 +309,7 @@ func (l *link) talk(ctx context.Context, client *sshdial.Client, made *program) 
 // command is what runs there: any login shell reads it as one word for sh, which
 // has to hold no single quote.
 func (l *link) command(made *program) string {
-	return `exec /bin/sh -c 'd="${XDG_CACHE_HOME:-$HOME/.cache}/ahriman/` + made.SHA256 + `"; ` +
+	return `exec /bin/sh -c 'echo "` + wordShell + `"; d="${XDG_CACHE_HOME:-$HOME/.cache}/ahriman/` + made.SHA256 + `"; ` +
 		`[ -x "$d/ahriman" ] && exec "$d/ahriman" ` + strings.Join(l.config.Command, " ") + `; ` +
 		`echo "` + wordMissing + `$(uname -s) $(uname -m) $d"'`
 }
@@ -245,9 +318,14 @@ func (l *link) command(made *program) string {
 type answered struct {
 	net.Conn
 	reader *bufio.Reader
+	shell  bool   // the command has begun
+	noise  string // the last that somebody else printed
 }
 
 func (a *answered) Read(b []byte) (int, error) { return a.reader.Read(b) }
+
+// maxShown is how many bytes of what somebody else printed are shown.
+const maxShown = 200
 
 // greeting reads up to and with the line that is for us.
 func (a *answered) greeting() (string, error) {
@@ -255,6 +333,7 @@ func (a *answered) greeting() (string, error) {
 	for range maxNoise {
 		c, err := a.reader.ReadByte()
 		if err != nil {
+			a.heard(string(line))
 			return "", err
 		}
 		if c != '\n' {
@@ -265,7 +344,16 @@ func (a *answered) greeting() (string, error) {
 		if text == wordReady || strings.HasPrefix(text, wordMissing) {
 			return text, nil
 		}
+		a.shell = a.shell || text == wordShell
+		a.heard(text)
 		line = line[:0]
 	}
 	return "", errors.New("its login shell prints without end")
+}
+
+// heard remembers the last line that is not empty.
+func (a *answered) heard(text string) {
+	if text = strings.TrimSpace(text); text != "" {
+		a.noise = strings.ToValidUTF8(text[:min(len(text), maxShown)], "")
+	}
 }

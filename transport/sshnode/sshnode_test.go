@@ -195,6 +195,11 @@ func TestCapabilities(t *testing.T) {
 	}
 }
 
+// job is a build of a package whose package() is body.
+func (w *worker) job(name, body string) build.Job {
+	return build.Job{ID: name, Base: name, Architecture: "x86_64", Source: buildtest.PKGBUILD(w.t, name, body)}
+}
+
 // begin starts a build that prints "ready", lasts a while and prints "done".
 func begin(t *testing.T, r build.Runner, name string, lease time.Duration) build.Job {
 	t.Helper()
@@ -402,6 +407,102 @@ func TestOtherMachine(t *testing.T) {
 	var unfit *sshnode.UnfitError
 	if !errors.As(err, &unfit) || unfit.Machine != "Linux riscv64" || unfit.Hint() == "" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnfitWorkersAreExplained(t *testing.T) {
+	for name, test := range map[string]struct {
+		options      sshtest.Options
+		reason, hint string
+	}{
+		"no commands": {sshtest.Options{Config: "ForceCommand echo this account is restricted"}, `"this account is restricted"`, "ForceCommand"},
+		"no shell":    {sshtest.Options{Config: "ForceCommand exit 1"}, "exit status 1", "with a shell"},
+		"chatter":     {sshtest.Options{Config: "ForceCommand yes"}, "prints without end", "ForceCommand"},
+		"no SFTP":     {sshtest.Options{Config: "Subsystem other /bin/true"}, "subsystem request failed", "Subsystem sftp internal-sftp"},
+		"noisy SFTP":  {sshtest.Options{Config: "Subsystem sftp echo welcome to this machine"}, "does not serve SFTP", "Subsystem sftp internal-sftp"},
+		"noexec":      {sshtest.Options{Mount: "mount -t tmpfs -o noexec,mode=1777 none CACHE"}, "cannot be executed", "noexec"},
+		"full disk":   {sshtest.Options{Mount: "mount -t tmpfs -o size=4m,mode=1777 none CACHE"}, "no space left", "XDG_CACHE_HOME"},
+		"read-only":   {sshtest.Options{Mount: "mount -t tmpfs -o ro none CACHE"}, "read-only file system", "XDG_CACHE_HOME"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := newWorker(t, test.options).runner(nil).Capabilities(t.Context())
+			var hinter interface {
+				error
+				Hint() string
+			}
+			if !errors.As(err, &hinter) || !strings.Contains(err.Error(), test.reason) || !strings.Contains(hinter.Hint(), test.hint) {
+				t.Errorf("got %v", err)
+			} else if !strings.Contains(hinter.Hint(), test.hint) {
+				t.Errorf("the hint is %q", hinter.Hint())
+			}
+		})
+	}
+}
+
+// TestStrictServer builds where sshd allows no more than one command at a time.
+func TestStrictServer(t *testing.T) {
+	w := newWorker(t, sshtest.Options{Config: "MaxSessions 1\nDisableForwarding yes\nPermitTTY no\nPermitUserRC no\n"})
+	if result, log, err := buildtest.Build(t, w.runner(nil), w.job("strict", "echo done")); err != nil || len(result.Files) != 1 {
+		t.Errorf("%v\n%s", err, log)
+	}
+}
+
+// TestBadLink has a whole build over a link that is slow and far.
+func TestBadLink(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	r := w.runner(nil)
+	if err := r.Prepare(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.relay.Delay(50 * time.Millisecond)
+	w.relay.Throttle(200 << 10)
+	body := `head -c 200000 /dev/urandom > "$pkgdir/noise"; echo done`
+	result, log, err := buildtest.Build(t, r, w.job("far", body))
+	if err != nil || len(result.Files) != 1 || !strings.Contains(log, "done\n") {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	if info, err := os.Stat(result.Files[0]); err != nil || info.Size() < 200000 {
+		t.Errorf("got %v, %v", info, err)
+	}
+}
+
+func TestPrepareWaitsAsLongAsSomethingMoves(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	w.relay.Throttle(12 << 20) // the program takes seconds
+	if err := w.runner(nil).Prepare(t.Context(), time.Second); err != nil {
+		t.Error(err)
+	}
+	w.relay.Stall()
+	if err := w.runner(nil).Prepare(t.Context(), time.Second); err == nil || !strings.Contains(err.Error(), "no answer within 1s") {
+		t.Errorf("got %v", err)
+	}
+	w.relay.Flow()
+}
+
+// TestTwoVersions has two masters whose programs differ build at once.
+func TestTwoVersions(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := filepath.Join(t.TempDir(), "ahriman")
+	if err := os.WriteFile(other, append(program, "another version"...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	for name, binary := range map[string]string{"old": "", "new": other} {
+		wait.Go(func() {
+			r := w.runner(func(c *sshnode.Config) { c.Binary = binary })
+			if result, log, err := buildtest.Build(t, r, w.job(name, "sleep 1")); err != nil || len(result.Files) != 1 {
+				t.Errorf("%s: %v\n%s", name, err, log)
+			}
+		})
+	}
+	wait.Wait()
+	if versions, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/ahriman")); err != nil || len(versions) != 2 {
+		t.Errorf("there are %v, %v", versions, err)
 	}
 }
 

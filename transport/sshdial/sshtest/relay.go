@@ -31,7 +31,13 @@ const chunk = 64 << 10
 // NewRelay starts a relay to a server, which ends with the test.
 func NewRelay(t testing.TB, server string) *Relay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return NewRelayAt(t, "127.0.0.1:0", server)
+}
+
+// NewRelayAt is NewRelay that listens on an address.
+func NewRelayAt(t testing.TB, address, server string) *Relay {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

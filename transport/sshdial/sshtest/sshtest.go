@@ -3,7 +3,10 @@
 package sshtest
 
 import (
+	"crypto"
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/pem"
 	"fmt"
@@ -13,6 +16,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,6 +36,7 @@ type Server struct {
 	Home    string // of the client
 	Cache   string // XDG_CACHE_HOME of those who log in
 	HostKey ssh.Signer
+	ECDSA   ssh.Signer // another one of its host keys, that clients like less
 
 	t        testing.TB
 	dir      string
@@ -55,6 +60,9 @@ type Options struct {
 	Path string
 	// Uname is what uname says of system and machine; empty: the truth.
 	Uname string
+	// Mount is a shell command that mounts something where only those who log in
+	// see it, over one connection. CACHE in it is Cache.
+	Mount string
 	// Files are put into the server's directory, by name.
 	Files map[string]string
 }
@@ -71,6 +79,11 @@ func Start(t testing.TB, options Options) *Server {
 	s.User = self.Username
 	s.Cache = filepath.Join(s.dir, "cache")
 	s.HostKey = s.WriteKey(filepath.Join(s.dir, "host_key"))
+	second, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.ECDSA = writeKey(t, filepath.Join(s.dir, "host_ecdsa"), second, "")
 	key := s.WriteKey(filepath.Join(s.Home, ".ssh/id_ed25519"))
 	s.write(filepath.Join(s.dir, "authorized_keys"), string(ssh.MarshalAuthorizedKey(key.PublicKey())), 0o644)
 	for name, text := range options.Files {
@@ -96,9 +109,16 @@ func Start(t testing.TB, options Options) *Server {
 	if os.Geteuid() == 0 {
 		s.asRoot(options)
 	}
+	if options.Mount != "" {
+		s.mount(strings.ReplaceAll(options.Mount, "CACHE", s.Cache))
+	}
+	if !strings.Contains(options.Config, "Subsystem") {
+		options.Config += "\nSubsystem sftp internal-sftp\n"
+	}
 	// What comes first counts.
 	s.write(filepath.Join(s.dir, "sshd_config"), strings.ReplaceAll(options.Config, "DIR", s.dir)+`
 HostKey `+s.dir+`/host_key
+HostKey `+s.dir+`/host_ecdsa
 AuthorizedKeysFile `+s.dir+`/authorized_keys
 PidFile none
 StrictModes no
@@ -108,7 +128,6 @@ PermitRootLogin yes
 PasswordAuthentication no
 KbdInteractiveAuthentication no
 SetEnv XDG_CACHE_HOME=`+s.Cache+path+`
-Subsystem sftp internal-sftp
 LogLevel VERBOSE
 `, 0o644)
 	s.listen()
@@ -187,9 +206,16 @@ func (s *Server) asRoot(options Options) {
 		}
 	}
 	s.write(filepath.Join(s.dir, "passwd"), strings.Join(lines, "\n")+"\n", 0o644)
-	// Seen by this sshd alone.
-	s.command = append([]string{"unshare", "--mount", "sh", "-c", `mount --bind "$0" /etc/passwd && exec "$@"`,
-		filepath.Join(s.dir, "passwd")}, s.command...)
+	s.mount("mount --bind " + filepath.Join(s.dir, "passwd") + " /etc/passwd")
+}
+
+// mount lets a shell command mount what this sshd alone sees.
+func (s *Server) mount(command string) {
+	own := []string{"unshare", "--mount"}
+	if os.Geteuid() != 0 {
+		own = append(own, "--user", "--map-current-user", "--keep-caps")
+	}
+	s.command = slices.Concat(own, []string{"sh", "-c", command + ` && exec "$0" "$@"`}, s.command)
 }
 
 // listen accepts connections and starts an sshd for each, as inetd does.
@@ -307,7 +333,13 @@ func WriteKey(t testing.TB, path, passphrase string) ssh.Signer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return writeKey(t, path, private, passphrase)
+}
+
+func writeKey(t testing.TB, path string, private crypto.PrivateKey, passphrase string) ssh.Signer {
+	t.Helper()
 	var block *pem.Block
+	var err error
 	if passphrase == "" {
 		block, err = ssh.MarshalPrivateKey(private, "test")
 	} else {
