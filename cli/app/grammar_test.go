@@ -44,6 +44,7 @@ func TestContract(t *testing.T) {
 		cells := strings.Split(strings.TrimRight(line, "\n"), "\t")
 		node := have[cells[0]]
 		if node == nil {
+			missing = append(missing, cells[0]+"\n")
 			continue
 		}
 		t.Run(node.Name, func(t *testing.T) {
@@ -61,6 +62,7 @@ func TestContract(t *testing.T) {
 			for _, flag := range checkFlags(t, node, cells[2]) {
 				missing = append(missing, flag+"\n")
 			}
+			checkArguments(t, node, cells[2])
 		})
 	}
 	slices.Sort(missing)
@@ -98,6 +100,29 @@ func checkFlags(t *testing.T, node *kong.Node, usage string) (missing []string) 
 		}
 	}
 	return missing
+}
+
+// checkArguments reads the arguments of argparse's usage, "package [package
+// ...]": what is enough there is enough here, and what may be given there may be
+// here.
+func checkArguments(t *testing.T, node *kong.Node, usage string) {
+	t.Helper()
+	usage = regexp.MustCompile(`--packager PACKAGER|\[--?([^\[\]]|\[no-\])*\]`).ReplaceAllString(usage, "")
+	least := len(strings.Fields(regexp.MustCompile(`\[[^\]]*\]`).ReplaceAllString(usage, "")))
+	repeated := strings.Contains(usage, "...")
+	most := len(strings.Fields(strings.ReplaceAll(usage, "...", "")))
+	required, last := 0, 0
+	for _, argument := range node.Positional {
+		if argument.Required {
+			required++
+		}
+		if last++; argument.IsCumulative() {
+			last = 1000
+		}
+	}
+	if required > least || last < most || repeated && last < 1000 {
+		t.Errorf("%q: it takes %d to %d arguments, want %d to %d", usage, required, last, least, most)
+	}
 }
 
 // TestGrammar holds every command to the same form.
