@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -544,4 +545,20 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("hashed %q", password)
 		}
 	}
+}
+
+func TestEndedSessions(t *testing.T) {
+	db := openAt(t, filepath.Join(t.TempDir(), "node.db"))
+	ended := func(id string, want bool) {
+		t.Helper()
+		if got, err := db.SessionEnded(t.Context(), id); err != nil || got != want {
+			t.Errorf("%s: ended is %t, want %t: %v", id, got, want, err)
+		}
+	}
+	ended("a", false)
+	if err := errors.Join(db.EndSession(t.Context(), "a", db.now().Add(-time.Second)), db.EndSession(t.Context(), "b", db.now().Add(time.Hour))); err != nil {
+		t.Fatal(err)
+	}
+	ended("b", true)
+	ended("a", false) // it would have expired, and takes no room
 }

@@ -215,7 +215,9 @@ func (s *Server) logout(c *call) error {
 	if err != nil {
 		return refusal(err)
 	}
-	s.sessions.end(cookie.Value)
+	if err := s.endSession(c.Context(), cookie.Value); err != nil {
+		return err
+	}
 	s.setCookie(c, "", -1)
 	return c.redirect("/")
 }

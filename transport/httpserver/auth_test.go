@@ -2,6 +2,7 @@ package httpserver_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -92,6 +93,26 @@ func TestSessions(t *testing.T) {
 	}
 	n.want(n.do("GET", api.PathEvents, nil, third...), 401)
 	n.want(n.do("GET", api.PathEvents, nil, as("worker-user", "another")...), 401)
+}
+
+// TestSessionsAfterRestart: with a key of the configuration's, who is logged in
+// stays so, and who has logged out too.
+func TestSessionsAfterRestart(t *testing.T) {
+	var config httpserver.Config
+	n := start(t, func(c *httpserver.Config) {
+		c.Auth.Key = []byte("a key of 32 bytes, as it is fine")
+		config = *c
+	})
+	ended, stays := n.login("worker-user", "very-secure-password"), n.login("worker-user", "very-secure-password")
+	n.want(n.do("POST", api.PathLogout, nil, ended...), 302)
+	again, err := httpserver.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.server.Close()
+	n.server = httptest.NewServer(again)
+	n.want(n.do("GET", api.PathEvents, nil, stays...), 200)
+	n.want(n.do("GET", api.PathEvents, nil, ended...), 401)
 }
 
 // TestForgedSession changes each byte of a cookie.

@@ -151,7 +151,6 @@ type Server struct {
 	config    Config
 	mux       *http.ServeMux
 	key       []byte
-	sessions  *sessions
 	passwords *passwords
 	uploads   *uploadSets
 	silence   time.Duration // how long a body may stand still; 0: uploadSilence
@@ -174,7 +173,7 @@ func New(config Config) (*Server, error) {
 	s := &Server{
 		config: config, key: config.Auth.Key, mux: http.NewServeMux(), routes: map[string]route{},
 		lists: map[alpm.RepositoryID]*list{}, stopping: make(chan struct{}), started: time.Now(),
-		sessions: newSessions(), uploads: newUploadSets(), requests: newCounters(),
+		uploads: newUploadSets(), requests: newCounters(),
 	}
 	s.passwords = newPasswords()
 	if len(s.key) == 0 {
@@ -230,7 +229,7 @@ func (s *Server) Replace(config Config) error {
 	if len(config.Auth.Key) == 0 {
 		next.key = s.key
 	}
-	next.sessions, next.passwords, next.uploads, next.requests = s.sessions, s.passwords, s.uploads, s.requests
+	next.passwords, next.uploads, next.requests = s.passwords, s.uploads, s.requests
 	next.stopping, next.started = s.stopping, s.started
 	next.restoreUploads()
 	s.replaced.Store(next)

@@ -7,8 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"net/http"
-	"sync"
 	"time"
 
 	"ahriman/core/store"
@@ -54,6 +54,9 @@ type openedSession struct {
 	token, name        string
 }
 
+// id names the session among all.
+func (o openedSession) id() string { return hex.EncodeToString(o.payload[sessionID:sessionHead]) }
+
 // openSession does not check the signature.
 func openSession(value string) (o openedSession, ok bool) {
 	raw, err := base64.RawURLEncoding.DecodeString(value)
@@ -74,14 +77,21 @@ func openSession(value string) (o openedSession, ok bool) {
 // session returns the user of a cookie, or errStranger.
 func (s *Server) session(ctx context.Context, value string) (store.User, error) {
 	o, ok := openSession(value)
-	if !ok || time.Now().After(o.expires) || s.sessions.hasEnded(o) {
+	if !ok || time.Now().After(o.expires) {
 		return store.User{}, errStranger
 	}
 	user, by, err := s.sessionUser(ctx, o)
 	if err == nil && (user.Name != o.name || by.hash == "" || !hmac.Equal(o.signature, s.sign(o.payload, by))) {
 		err = errStranger
 	}
-	return user, stranger(err)
+	if err != nil {
+		return store.User{}, stranger(err)
+	}
+	ended, err := s.config.Store.SessionEnded(ctx, o.id())
+	if err == nil && ended {
+		err = errStranger
+	}
+	return user, err
 }
 
 func (s *Server) sessionUser(ctx context.Context, o openedSession) (store.User, proof, error) {
@@ -93,32 +103,11 @@ func (s *Server) sessionUser(ctx context.Context, o openedSession) (store.User, 
 	return user, proof{hash: user.Password}, err
 }
 
-// sessions remembers those that were ended before their time.
-type sessions struct {
-	mu    sync.Mutex
-	ended map[string]time.Time // by payload, until they would have expired
-}
-
-func newSessions() *sessions { return &sessions{ended: map[string]time.Time{}} }
-
-func (l *sessions) hasEnded(o openedSession) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ended := l.ended[string(o.payload)]
-	return ended
-}
-
-// end ends a session that is good: strangers cannot fill the memory.
-func (l *sessions) end(value string) {
+// endSession ends a session that is good: strangers cannot fill the store. A
+// restart of the service brings none back.
+func (s *Server) endSession(ctx context.Context, value string) error {
 	o, _ := openSession(value)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for other, until := range l.ended {
-		if time.Now().After(until) {
-			delete(l.ended, other)
-		}
-	}
-	l.ended[string(o.payload)] = o.expires
+	return s.config.Store.EndSession(ctx, o.id(), o.expires)
 }
 
 // setCookie sets the session's cookie; a negative age removes it.
