@@ -59,8 +59,8 @@ func (r *Repository) Parcels(untouched time.Duration) ([]*Parcel, error) {
 			continue
 		}
 		p.lock, err = lockDir(p.Dir)
-		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) {
-			continue // its process is alive, or has just put it
+		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			continue // its process is alive, or has just put it, or was another user's
 		}
 		if err != nil {
 			return left, err

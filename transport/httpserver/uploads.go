@@ -129,7 +129,7 @@ func (u *uploadSets) restore(r Repository) error {
 	defer u.mu.Unlock()
 	for _, parcel := range parcels {
 		set, left := restored(r, parcel), u.patience-time.Since(parcel.Changed())
-		if set == nil || left <= 0 {
+		if set == nil || left <= 0 || u.all[parcel.ID] != nil {
 			err = errors.Join(err, parcel.Discard())
 			continue
 		}
@@ -252,41 +252,64 @@ func (set *uploadSet) file(name string) (*uploadFile, error) {
 	return f, nil
 }
 
-// begin is file, and makes one of so many bytes that is not there.
-func (set *uploadSet) begin(name string, size int64) (*uploadFile, error) {
-	if f, err := set.file(name); err == nil {
-		return f, nil
+// goOn is file, for one that is to be written to.
+func (set *uploadSet) goOn(name string) (*uploadFile, error) {
+	f, err := set.file(name)
+	if err != nil || f.started() {
+		return f, err
 	}
 	set.mu.Lock()
 	defer set.mu.Unlock()
+	return f, set.room()
+}
+
+// begin is goOn, and makes a file of so many bytes that is not there.
+func (set *uploadSet) begin(name string, size int64) (*uploadFile, error) {
+	if f, err := set.goOn(name); f != nil {
+		return f, err
+	}
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	switch {
+	case set.finished:
+		return nil, api.Errorf(api.ErrNotFound, "No upload %s", set.parcel.ID)
+	case len(set.files) >= api.MaxUploadFiles:
+		return nil, api.Errorf(api.ErrTooMany, "%d files are in this upload already", len(set.files))
+	}
+	if err := set.room(); err != nil {
+		return nil, err
+	}
+	var signature []byte
+	if other := set.files[name+".sig"]; other != nil && other.whole.Load() && set.repository.Keyring != nil {
+		var err error
+		if signature, err = other.content(); err != nil {
+			return nil, err
+		}
+	}
+	file, err := set.parcel.Create(name)
+	if err != nil {
+		return nil, diskError(fmt.Errorf("receiving %s: %w", name, err))
+	}
+	f := &uploadFile{name: name, dir: set.parcel.Dir, total: size, turn: make(chan struct{}, 1)}
+	if err := f.start(file, set.busy, set.repository.Keyring, signature); err != nil {
+		return nil, err
+	}
+	set.files[name] = f
+	return f, nil
+}
+
+// room says whether one more file may be read. The caller holds the lock.
+func (set *uploadSet) room() error {
 	unfinished := 0
 	for _, f := range set.files {
 		if f.reading() {
 			unfinished++
 		}
 	}
-	switch {
-	case set.finished:
-		return nil, api.Errorf(api.ErrNotFound, "No upload %s", set.parcel.ID)
-	case len(set.files) >= api.MaxUploadFiles, unfinished >= maxUnfinished:
-		return nil, api.Errorf(api.ErrTooMany, "%d files in this upload, %d of them not whole", len(set.files), unfinished)
+	if unfinished >= maxUnfinished {
+		return api.Errorf(api.ErrTooMany, "%d files of this upload are not whole", unfinished)
 	}
-	f := &uploadFile{name: name, dir: set.parcel.Dir, total: size, turn: make(chan struct{}, 1)}
-	file, err := set.parcel.Create(name)
-	if err != nil {
-		return nil, diskError(fmt.Errorf("receiving %s: %w", name, err))
-	}
-	var signature []byte
-	if other := set.files[name+".sig"]; other != nil && other.whole.Load() && set.repository.Keyring != nil {
-		if signature, err = other.content(); err != nil {
-			return nil, err
-		}
-	}
-	if err := f.start(file, set.busy, set.repository.Keyring, signature); err != nil {
-		return nil, err
-	}
-	set.files[name] = f
-	return f, nil
+	return nil
 }
 
 // forget removes one file of the set.
@@ -514,6 +537,13 @@ func (f *uploadFile) end() error {
 	}
 	f.whole.Store(true)
 	return nil
+}
+
+// started reports whether this process has written to the file.
+func (f *uploadFile) started() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.into != nil
 }
 
 // reading reports whether a goroutine reads the package.

@@ -82,7 +82,7 @@ func (s *Server) putUploadFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	f, err := set.file(name)
+	f, err := set.goOn(name)
 	if offset == 0 {
 		f, err = set.begin(name, size)
 	}
@@ -135,7 +135,7 @@ func (s *Server) putPiece(c *call, f *uploadFile, offset, size int64) error {
 	}
 	if offset != f.size || f.total >= 0 && f.total != size {
 		c.w.Header().Set(api.HeaderOffset, strconv.FormatInt(f.size, 10))
-		return api.Errorf(api.ErrConflict, "%d bytes of %d of %s are here", f.size, f.total, f.name)
+		return api.Errorf(api.ErrConflict, "%d bytes of %s are here", f.size, f.name)
 	}
 	if err := f.resume(size, s.uploads.busy); err != nil {
 		return damaged{err}

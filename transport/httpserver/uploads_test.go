@@ -177,6 +177,16 @@ func TestUploadsAfterARestart(t *testing.T) {
 		n.want(n.do("DELETE", api.Path(api.PathUploadSet, pieceID(fmt.Sprint(i+2))), nil, w...), 204)
 	}
 	n.want(n.put("1", fooFile, foo, 30_000, 60_000, w...), 204)
+
+	// Of what is read again, no more is than of what comes.
+	n.want(n.put("2", "foo-8-1-any.pkg.tar.zst", foo, 0, 10, w...), 204)
+	n.want(n.put("2", "foo-9-1-any.pkg.tar.zst", foo, 0, 10, w...), 204)
+	stop()
+	stop = n.again()
+	n.want(n.put("2", "foo-7-1-any.pkg.tar.zst", foo, 0, 10, w...), 204)
+	n.want(n.put("2", "foo-8-1-any.pkg.tar.zst", foo, 10, 20, w...), 204)
+	n.want(n.put("2", "foo-9-1-any.pkg.tar.zst", foo, 10, 20, w...), 429)
+	n.want(n.do("DELETE", api.Path(api.PathUploadSet, pieceID("2")), nil, w...), 204)
 	stop()
 
 	// Nothing was added since the last one, but for the end.
