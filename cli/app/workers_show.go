@@ -127,15 +127,19 @@ func (c *workers) printPing(env *Env, lines []workerLine) error {
 				return err
 			}
 		}
+		if !c.JSON {
+			for _, lack := range line.Lacks {
+				if !strings.Contains(line.Error, lack) {
+					env.Warn("worker %s: %s", line.Name, lack)
+				}
+			}
+		}
 		if line.Error != "" {
 			outcome.Fail(line.Name, Hinted(fmt.Errorf("worker %s: %s", line.Name, line.Error), line.Hint))
 			continue
 		}
 		outcome.Done()
 		if !c.JSON {
-			for _, lack := range line.Lacks {
-				env.Warn("worker %s: %s", line.Name, lack)
-			}
 			if err := env.Out().Println(line.Name, line.Kind, line.Version, line.State); err != nil {
 				return err
 			}
@@ -196,32 +200,37 @@ func (line *workerLine) answered(can *api.Builds, now time.Time) {
 	if len(can.Running) > 0 {
 		line.settle("building")
 	}
-	skew := now.Sub(time.Unix(can.Time, 0)).Abs()
 	switch {
 	case can.Reason != "":
 		line.State, line.Error = "away", can.Reason
 	case can.Slots == 0:
 		line.State, line.Error = "away", "it builds for nobody: worker.slots is 0 there"
-	case can.Free < minFree:
-		line.Error = fmt.Sprintf("only %d MiB of disk are free there", can.Free>>20)
-	case line.lacking(can.Lacks):
-	case skew > maxSkew:
-		line.Error = fmt.Sprintf("its clock and ours are %s apart", skew.Round(time.Second))
+	default:
+		line.lacking(can, now.Sub(time.Unix(can.Time, 0)).Abs())
 	}
 }
 
-// lacking takes what a worker has not; true: it cannot build without.
-func (line *workerLine) lacking(lacks []api.Lack) bool {
+// lacking takes what a worker has not: an error is what it cannot build without.
+func (line *workerLine) lacking(can *api.Builds, skew time.Duration) {
 	var fatal []string
-	for _, lack := range lacks {
+	for _, lack := range can.Lacks {
 		text := lack.What + " " + lack.Why
 		line.Lacks = append(line.Lacks, text)
 		if lack.Fatal {
 			fatal = append(fatal, text)
 		}
+		if lack.Why == "is not installed" {
+			line.Hint = "base-devel, or what your distribution has in its place, is what builds need"
+		}
+	}
+	if can.Free < minFree && !slices.ContainsFunc(can.Lacks, func(lack api.Lack) bool { return lack.What == "disk" }) {
+		fatal = append(fatal, fmt.Sprintf("only %d MiB of disk are free there", can.Free>>20))
+	}
+	if skew > maxSkew {
+		fatal = append(fatal, fmt.Sprintf("its clock and ours are %s apart", skew.Round(time.Second)))
+		line.Hint = cmp.Or(line.Hint, "set the wrong one: timedatectl set-ntp true")
 	}
 	line.Error = strings.Join(fatal, "; ")
-	return line.Error != ""
 }
 
 // knownLine is what is known of a worker without asking it.

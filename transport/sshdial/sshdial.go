@@ -155,6 +155,9 @@ func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client, ac
 	var conn net.Conn
 	if via != nil {
 		conn, err = via.ssh.DialContext(ctx, "tcp", h.address())
+		if _, refused := errors.AsType[*ssh.OpenChannelError](err); refused {
+			err = fmt.Errorf("%s forwards nothing to it: %w", via.ssh.RemoteAddr(), err)
+		}
 	} else {
 		conn, err = d.tcp(ctx, h)
 	}

@@ -456,6 +456,26 @@ Host loop
 	}
 }
 
+// TestNoWayThrough is about what stands between us and a host.
+func TestNoWayThrough(t *testing.T) {
+	gate, last := sshtest.Start(t, sshtest.Options{Config: "AllowTcpForwarding no"}), sshtest.Start(t, sshtest.Options{})
+	known := knownhosts.Line([]string{gate.Addr}, gate.HostKey.PublicKey()) + "\n" + knownhosts.Line([]string{last.Addr}, last.HostKey.PublicKey()) + "\n"
+	write(t, filepath.Join(gate.Home, ".ssh/known_hosts"), known)
+	host, port, _ := net.SplitHostPort(last.Addr)
+	conf := config(gate)
+	for line, reason := range map[string]string{
+		"ProxyCommand nc %h %p":  "the ProxyCommand of last is not supported: use ProxyJump",
+		"ProxyJump " + gate.Addr: "connecting to ssh://last: " + last.Addr + ": " + gate.Addr + " forwards nothing to it",
+		"ProxyJump 127.0.0.1:1":  "connecting to ssh://last: 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused",
+		"BindAddress nowhere":    `BindAddress "nowhere" is no address`,
+	} {
+		gate.Configure(fmt.Sprintf("Host last\n  HostName %s\n  Port %s\n  %s\n", host, port, line))
+		if _, err := dial(t, conf, "last"); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%s: got %v", line, err)
+		}
+	}
+}
+
 func TestDeadPeerIsFound(t *testing.T) {
 	s := sshtest.Start(t, sshtest.Options{})
 	relay := sshtest.NewRelay(t, s.Addr)

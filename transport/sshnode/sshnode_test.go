@@ -233,26 +233,34 @@ func (l *log) has(text string) func() bool {
 	return func() bool { return strings.Contains(l.String(), text) }
 }
 
-func TestCutConnectionIsAttachedAgain(t *testing.T) {
+func TestBrokenConnectionIsAttachedAgain(t *testing.T) {
 	w := newWorker(t, sshtest.Options{})
-	r := w.runner(nil)
-	job := begin(t, r, "cut", time.Minute)
-	var text log
-	done := make(chan error, 1)
-	go func() {
-		result, err := r.Attach(t.Context(), job.ID, &text)
-		if err == nil && len(result.Files) != 1 {
-			err = fmt.Errorf("got %v", result.Files)
-		}
-		done <- err
-	}()
-	await(t, "the build begins", text.has("ready\n"))
-	w.relay.Cut()
-	if err := <-done; err != nil {
-		t.Fatalf("Attach: %v\n%s", err, &text)
-	}
-	if strings.Count(text.String(), "ready\n") != 1 || !text.has("done\n")() {
-		t.Errorf("the log has not each line once:\n%s", &text)
+	for name, happens := range map[string]func(){
+		"cut":   w.relay.Cut,
+		"stall": func() { w.relay.Stall(); time.AfterFunc(2*time.Second, w.relay.Flow) },
+		"sshd":  w.server.Disconnect,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := w.runner(func(c *sshnode.Config) { c.Silence = time.Second })
+			job := begin(t, r, name, time.Minute)
+			var text log
+			done := make(chan error, 1)
+			go func() {
+				result, err := r.Attach(t.Context(), job.ID, &text)
+				if err == nil && len(result.Files) != 1 {
+					err = fmt.Errorf("got %v", result.Files)
+				}
+				done <- err
+			}()
+			await(t, "the build begins", text.has("ready\n"))
+			happens()
+			if err := <-done; err != nil {
+				t.Fatalf("Attach: %v\n%s", err, &text)
+			}
+			if strings.Count(text.String(), "ready\n") != 1 || !text.has("done\n")() {
+				t.Errorf("the log has not each line once:\n%s", &text)
+			}
+		})
 	}
 }
 
