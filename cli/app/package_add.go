@@ -106,7 +106,11 @@ func variables(flags []string) ([]source.Patch, error) {
 		if !ok || key == "" {
 			return nil, Usagef("--variable %q is not KEY=VALUE", flag)
 		}
-		patches = append(patches, source.Patch{Key: &key, Value: value})
+		patch := source.Patch{Key: &key, Value: value}
+		if err := patch.Validate(); err != nil {
+			return nil, Usagef("--variable %q: %v", flag, err)
+		}
+		patches = append(patches, patch)
 	}
 	return patches, nil
 }

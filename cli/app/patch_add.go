@@ -39,8 +39,8 @@ func (c *patchAdd) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	patch := source.Patch{Key: &c.Variable, Value: value}
-	if _, err := patch.Line(); err != nil {
-		return fmt.Errorf("reading the patch of %s: %w", c.Variable, err)
+	if err := patch.Validate(); err != nil {
+		return err
 	}
 	_, db, err := globals.openUsers(ctx, env)
 	if err != nil {

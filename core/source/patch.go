@@ -46,6 +46,18 @@ func Apply(ctx context.Context, dir string, patches []Patch) error {
 	return nil
 }
 
+// Validate says why the patch cannot be applied to any PKGBUILD.
+func (p Patch) Validate() error {
+	_, err := p.Line()
+	switch {
+	case err == nil:
+		return nil
+	case p.Key == nil:
+		return fmt.Errorf("reading a diff: %w", err)
+	}
+	return fmt.Errorf("reading the patch of %s: %w", *p.Key, err)
+}
+
 // Line returns what the patch appends to a PKGBUILD, a diff as it is. The error
 // says why it cannot be applied to any.
 func (p Patch) Line() (string, error) {

@@ -116,6 +116,7 @@ func TestValidate(t *testing.T) {
 		{api.Event{Event: "e", ObjectID: "o", Data: json.RawMessage(`[1]`)}, "object"},
 		{api.Login{Username: "u"}, "password"},
 		{api.AddRequest{}, "packages"},
+		{api.AddRequest{Packages: []string{"a"}, Patches: []source.Patch{{Key: new("a b"), Value: "c"}}}, "neither a variable nor"},
 		{api.BasesRequest{Packages: []string{""}}, "name"},
 		{api.RollbackRequest{Package: "a"}, "version"},
 		{api.Worker{Address: "http://127.0.0.1:1"}, "identifier"},

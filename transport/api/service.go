@@ -47,8 +47,18 @@ func (r AddRequest) MarshalJSON() ([]byte, error) {
 	return json.Marshal(p)
 }
 
-// Validate checks that there is a package.
-func (r AddRequest) Validate() error { return needBases(r.Packages) }
+// Validate checks that there is a package, and that the patches can be applied.
+func (r AddRequest) Validate() error {
+	if err := needBases(r.Packages); err != nil {
+		return err
+	}
+	for _, patch := range r.Patches {
+		if err := patch.Validate(); err != nil {
+			return Errorf(ErrBadRequest, "%v", err)
+		}
+	}
+	return nil
+}
 
 // UpdateRequest is the body of POST PathUpdate. AUR, Local, Manual and
 // Increment are true when a body does not say; NewUpdateRequest starts there.

@@ -165,10 +165,15 @@ func unmarshal(body []byte, to any) error {
 	if err := json.Unmarshal(body, to); err != nil {
 		return api.Errorf(api.ErrBadRequest, "the body is not the JSON that is expected: %v", err)
 	}
-	if v, ok := to.(interface{ Validate() error }); ok {
-		return v.Validate()
+	v, ok := to.(interface{ Validate() error })
+	if !ok {
+		return nil
 	}
-	return nil
+	err := v.Validate()
+	if _, told := errors.AsType[*api.Error](err); err != nil && !told {
+		err = api.Errorf(api.ErrBadRequest, "%v", err)
+	}
+	return err
 }
 
 // answer writes a document, or 304 when the client has it.
