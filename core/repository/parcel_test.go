@@ -2,6 +2,7 @@ package repository_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -261,5 +262,48 @@ func TestForgottenParcels(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(r.Waiting(), ".*"))
 	if err != nil || len(left) != 2 || !strings.HasSuffix(left[0], "-living") || !strings.HasSuffix(left[1], "-young") {
 		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
+// TestParcelIsReadWhole reads what waits while parcels come.
+func TestParcelIsReadWhole(t *testing.T) {
+	r := emptyScene(t).repository()
+	const parcels, files = 10, 40
+	put := func(parcel int) error {
+		p, err := r.NewParcel(fmt.Sprint(parcel))
+		if err != nil {
+			return err
+		}
+		defer p.Discard()
+		for i := range files {
+			file, err := p.Create(fmt.Sprintf("p%d-%d-1-any.pkg.tar", i, parcel))
+			if err != nil {
+				return err
+			}
+			file.Close()
+		}
+		return p.Put(false)
+	}
+	done := make(chan error)
+	go func() {
+		var err error
+		for parcel := range parcels {
+			err = errors.Join(err, put(parcel))
+		}
+		done <- err
+	}()
+	for {
+		waiting, err := r.WaitingFiles()
+		if err != nil || len(waiting)%files != 0 {
+			t.Errorf("%d files wait: %v", len(waiting), err)
+		}
+		select {
+		case err := <-done:
+			if waiting, _ := r.WaitingFiles(); err != nil || len(waiting) != parcels*files {
+				t.Errorf("in the end %d files wait: %v", len(waiting), err)
+			}
+			return
+		default:
+		}
 	}
 }
