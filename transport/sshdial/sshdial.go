@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/user"
@@ -204,8 +205,11 @@ func (d *Dialer) failure(ctx context.Context, t Target, h *host, err error) erro
 	if errors.As(err, &key) {
 		return fmt.Errorf("connecting to %s: %w", t, key)
 	}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		err = context.Cause(ctx)
+	case errors.Is(err, io.EOF):
+		err = fmt.Errorf("%w: it hung up before anybody logged in (MaxStartups, a ban, or no sshd)", err)
 	}
 	return fmt.Errorf("connecting to %s: %s: %w", t, h.address(), err)
 }

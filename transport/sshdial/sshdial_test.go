@@ -467,13 +467,34 @@ func TestNoWayThrough(t *testing.T) {
 		"ProxyCommand nc %h %p":  "the ProxyCommand of last is not supported: use ProxyJump",
 		"ProxyJump " + gate.Addr: "connecting to ssh://last: " + last.Addr + ": " + gate.Addr + " forwards nothing to it",
 		"ProxyJump 127.0.0.1:1":  "connecting to ssh://last: 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused",
+		"Port " + busy(t):        "hung up before anybody logged in",
 		"BindAddress nowhere":    `BindAddress "nowhere" is no address`,
 	} {
-		gate.Configure(fmt.Sprintf("Host last\n  HostName %s\n  Port %s\n  %s\n", host, port, line))
+		gate.Configure(fmt.Sprintf("Host last\n  HostName %s\n  %s\n  Port %s\n", host, line, port))
 		if _, err := dial(t, conf, "last"); err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: got %v", line, err)
 		}
 	}
+}
+
+// busy returns the port of a server that has no time for anybody.
+func busy(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			io.WriteString(conn, "Exceeded MaxStartups\r\n")
+			conn.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, conn)
+			conn.Close()
+		}
+	}()
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return port
 }
 
 func TestDeadPeerIsFound(t *testing.T) {
