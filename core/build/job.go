@@ -154,6 +154,7 @@ func (j *job) failed(format string, args ...any) error {
 // package files.
 func (j *job) build(ctx context.Context) (files []string, err error) {
 	l := j.local
+	sweep(l.config.Scratch, l.who)
 	j.dir, err = os.MkdirTemp(l.dir, "job-")
 	if err != nil {
 		return nil, fmt.Errorf("creating scratch directory: %w", err)

@@ -63,6 +63,7 @@ func (l *Local) Close() error {
 	l.mu.Unlock()
 	l.wait.Wait()
 	defer l.lock.Close()
+	sweep(l.config.Scratch, l.who)
 	return removeTree(l.dir, l.who)
 }
 

@@ -82,7 +82,9 @@ func reachable(base string, who identity) error {
 	return err
 }
 
-// sweep removes scratch directories whose process is gone.
+// sweep removes scratch directories whose process is gone. Builds of one that was
+// killed may take a moment to follow it, and keep its directory until then: that
+// is why it is looked for again and again.
 func sweep(base string, who identity) {
 	old, err := filepath.Glob(filepath.Join(base, scratchPrefix+"*"))
 	if err != nil {

@@ -258,31 +258,6 @@ func TestKilledWorker(t *testing.T) {
 	}
 }
 
-// held returns the body of a package() that prints "ready" and goes on once
-// release is called.
-func held(t *testing.T) (body string, release func()) {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	released := make(chan struct{})
-	go func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			<-released
-			fmt.Fprintln(c, "go")
-			c.Close()
-		}
-	}()
-	port := listener.Addr().(*net.TCPAddr).Port
-	return fmt.Sprintf("echo ready; read -r word < /dev/tcp/127.0.0.1/%d; echo after all", port), sync.OnceFunc(func() { close(released) })
-}
-
 // TestHangingWorker stops a worker, so that connections stay open and nothing
 // comes: for good, and for a while.
 func TestHangingWorker(t *testing.T) {
@@ -305,7 +280,7 @@ func TestHangingWorker(t *testing.T) {
 	}
 	gone(t, mark) // its lease has ended too
 
-	body, release := held(t)
+	body, release := buildtest.Held(t)
 	heals := build.Job{ID: "heals", Base: "heals", Architecture: "x86_64", Lease: time.Hour, Source: buildtest.PKGBUILD(t, "heals", body)}
 	if err := runner.Start(t.Context(), heals); err != nil {
 		t.Fatal(err)
@@ -331,7 +306,7 @@ func TestHangingWorker(t *testing.T) {
 // knows nothing but the id, take its place.
 func TestMasterComesBack(t *testing.T) {
 	w := startWorker(t, nil)
-	body, release := held(t)
+	body, release := buildtest.Held(t)
 	job := build.Job{ID: "orphan", Base: "orphan", Architecture: "x86_64", Lease: time.Hour, Source: buildtest.PKGBUILD(t, "orphan", body)}
 	first := newRunner(t, w.address, nil)
 	if err := first.Start(t.Context(), job); err != nil {

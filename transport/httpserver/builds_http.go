@@ -145,6 +145,12 @@ type steadyResponse struct {
 
 func (s *steadyResponse) Write(p []byte) (int, error) { return s.steady.Write(p) }
 
+// ReadFrom implements io.ReaderFrom. Writes are large because each of them takes
+// HTTP/2 some turns between goroutines.
+func (s *steadyResponse) ReadFrom(r io.Reader) (int64, error) {
+	return io.CopyBuffer(&s.steady, r, make([]byte, 256<<10))
+}
+
 // getBuildFile sends a file of the result, or a range of it.
 func (b *Builds) getBuildFile(c *call) error {
 	d, release, err := b.find(c.PathValue("id"))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -58,7 +59,7 @@ func connectMain(ctx context.Context, self string) error {
 func serveMain(ctx context.Context, self string) error {
 	return sshnode.Serve(ctx, sshnode.ServeConfig{
 		Dir: filepath.Dir(self), Version: "test", Architectures: []string{"x86_64"}, Slots: 1, Idle: 1500 * time.Millisecond,
-		Scratch: filepath.Join(filepath.Dir(self), "scratch"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Scratch: filepath.Join(self, "../../../scratch"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Ready: os.NewFile(3, "ready"),
 	})
 }
@@ -105,16 +106,24 @@ func (w *worker) awaitEmpty() {
 		w.t.Error(err)
 	}
 	for _, path := range left {
-		switch filepath.Base(path) {
-		case "ahriman", "lock", "start", "log":
-		case "scratch":
-			if entries, err := os.ReadDir(path); err != nil || len(entries) > 0 {
-				w.t.Errorf("left in scratch: %v, %v", entries, err)
-			}
-		default:
+		if !slices.Contains([]string{"ahriman", "lock", "start", "log"}, filepath.Base(path)) {
 			w.t.Errorf("left there: %s", path)
 		}
 	}
+	if left := w.scratch(); len(left) > 0 {
+		w.t.Errorf("left in scratch: %s", left)
+	}
+}
+
+// scratch is where builds are being made there; all servers share it.
+func (w *worker) scratch() []string {
+	w.t.Helper()
+	names, err := filepath.Glob(filepath.Join(w.server.Cache, "scratch/*"))
+	hidden, hiddenErr := filepath.Glob(filepath.Join(w.server.Cache, "scratch/.*"))
+	if err := errors.Join(err, hiddenErr); err != nil {
+		w.t.Fatal(err)
+	}
+	return append(names, hidden...)
 }
 
 // runner returns a Runner that is closed at the end.
@@ -351,32 +360,65 @@ func TestKilledServerLeavesNothing(t *testing.T) {
 		done <- err
 	}()
 	await(t, "the build begins", text.has("ready\n"))
-	for pid, command := range w.server.Programs() {
-		if !strings.HasSuffix(command, " serve ") {
-			continue
-		}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
+	if err := syscall.Kill(w.serving(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, build.ErrLost) {
 		t.Errorf("Attach: got %v, want %v", err, build.ErrLost)
 	}
 	await(t, "the build is dead", func() bool { return !sleeps("86396") })
-	// The next server removes what this one left; awaitEmpty checks it. Young
-	// directories may belong to somebody who has not locked them yet.
-	old := time.Now().Add(-time.Hour)
-	scratch, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/scratch/*"))
+	// The server that the Runner looked for it at removes what this one left;
+	// awaitEmpty checks that.
+}
+
+// TestVersionsShareScratch has masters of two versions build at once on one
+// worker, where each has a server of its own: one that dies, and the next that
+// removes what it left, does the other's build no harm.
+func TestVersionsShareScratch(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	program, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, dir := range scratch {
-		if err := os.Chtimes(dir, old, old); err != nil {
-			t.Fatal(err)
+	other := filepath.Join(t.TempDir(), "ahriman")
+	if err := os.WriteFile(other, append(program, "another version"...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	one := w.runner(nil)
+	version := func(c *sshnode.Config) { c.Binary = other }
+	two := w.runner(version)
+	body, mark := buildtest.Waiting()
+	job := build.Job{ID: "dies", Base: "dies", Architecture: "x86_64", Source: buildtest.PKGBUILD(t, "dies", body)}
+	if err := two.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the build begins", func() bool { return len(buildtest.Processes(t, mark)) > 0 })
+	dies, left := w.serving(), w.scratch()
+	if len(left) == 0 {
+		t.Fatal("a build has no scratch directory")
+	}
+	held, release := buildtest.Held(t)
+	job = build.Job{ID: "lives", Base: "lives", Architecture: "x86_64", Source: buildtest.PKGBUILD(t, "lives", held)}
+	if err := one.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	wait := buildtest.Follow(t, one, job.ID, "ready")
+	if err := syscall.Kill(dies, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the build is dead", func() bool { return len(buildtest.Processes(t, mark)) == 0 })
+	job = build.Job{ID: "next", Base: "next", Architecture: "x86_64", Source: buildtest.PKGBUILD(t, "next", ":")}
+	if _, text, err := buildtest.Build(t, w.runner(version), job); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+	for _, dir := range left {
+		if _, err := os.Stat(dir); err == nil {
+			t.Errorf("%s of the server that was killed is still there", dir)
 		}
 	}
-	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
-		t.Error(err)
+	release()
+	if result, err := wait(); err != nil || len(result.Files) != 1 {
+		t.Errorf("the other version's build: %+v, %v", result, err)
 	}
 }
 

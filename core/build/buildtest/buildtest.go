@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,6 +163,31 @@ func (s *suite) startTwice(t *testing.T) {
 func Waiting() (body, mark string) {
 	mark = fmt.Sprintf("%d.%d", 86400+serial.Add(1), os.Getpid())
 	return fmt.Sprintf("setsid sleep %s &\n( setsid sh -c 'trap \"\" TERM HUP INT; sleep %s; :' & )\necho ready\nsleep %s", mark, mark, mark), mark
+}
+
+// Held returns the body of a package() that prints "ready" and goes on once
+// release is called.
+func Held(t *testing.T) (body string, release func()) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	released := make(chan struct{})
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			<-released
+			fmt.Fprintln(c, "go")
+			c.Close()
+		}
+	}()
+	port := listener.Addr().(*net.TCPAddr).Port
+	return fmt.Sprintf("echo ready; read -r word < /dev/tcp/127.0.0.1/%d; echo after all", port), sync.OnceFunc(func() { close(released) })
 }
 
 // Processes lists the processes whose command line holds mark.

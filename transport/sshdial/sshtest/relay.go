@@ -22,6 +22,7 @@ type Relay struct {
 	conns   map[net.Conn]struct{}
 	closed  bool
 	carried int64
+	corrupt bool // the next bytes
 }
 
 // chunk is what a relay reads at once; it bounds how fine a throttled link
@@ -103,6 +104,13 @@ func (r *Relay) Cut() {
 	for conn := range r.conns {
 		conn.Close()
 	}
+}
+
+// Corrupt changes a bit of what comes next.
+func (r *Relay) Corrupt() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.corrupt = true
 }
 
 // Carried is how many bytes went through, both ways.
@@ -196,6 +204,10 @@ func (r *Relay) write(to net.Conn, b []byte) error {
 	r.mu.Lock()
 	rate := r.rate
 	r.carried += int64(len(b))
+	if r.corrupt {
+		b[len(b)/2] ^= 1
+		r.corrupt = false
+	}
 	r.mu.Unlock()
 	if rate > 0 {
 		time.Sleep(time.Duration(len(b)) * time.Second / time.Duration(rate))
