@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +124,72 @@ func TestAnswersLikeRefusals(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestFilesAreCopiedByTheKernel: what is between a file and its connection lets
+// net/http hand over the one to the other.
+func TestFilesAreCopiedByTheKernel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server, err := httpserver.New(httpserver.Config{Store: openDB(t), Version: "1", Repositories: []httpserver.Repository{{
+		ID: refrepo, Files: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, path) }),
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	spied := &spiedListener{Listener: tcp}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ctx, spied) }()
+	response, err := http.Get("http://" + tcp.Addr().String() + "/repo/refrepo/x86_64/file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := io.Copy(io.Discard, response.Body)
+	response.Body.Close()
+	if err != nil || n != 1<<20 {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if got := spied.copied.Load(); got < 1<<20-4096 {
+		t.Errorf("%d bytes reached the connection as a file", got)
+	}
+}
+
+// spiedListener counts what its connections are given as a file.
+type spiedListener struct {
+	net.Listener
+	copied atomic.Int64
+}
+
+func (l *spiedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &spiedConn{c, l}, err
+}
+
+type spiedConn struct {
+	net.Conn
+	by *spiedListener
+}
+
+func (c *spiedConn) ReadFrom(r io.Reader) (int64, error) {
+	if limited, ok := r.(*io.LimitedReader); !ok {
+		return 0, fmt.Errorf("given a %T", r)
+	} else if _, ok := limited.R.(*os.File); !ok {
+		return 0, fmt.Errorf("given a %T", limited.R)
+	}
+	n, err := io.Copy(c.Conn, r)
+	c.by.copied.Add(n)
+	return n, err
 }
 
 // writeCertificate writes one for localhost, and its key.
