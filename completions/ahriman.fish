@@ -216,7 +216,7 @@ complete -c ahriman -n '__ahriman_command_is repo-rebuild rebuild' -s v -l verbo
 complete -c ahriman -n __ahriman_no_command -a 'repo-remove-unknown' -d 'remove packages whose source is gone'
 complete -c ahriman -n __ahriman_no_command -a 'remove-unknown' -d 'remove packages whose source is gone'
 complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l dry-run -d 'print what would be removed, and change nothing'
-complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l json -d 'print what is removed, one JSON object a line'
+complete -c ahriman -n '__ahriman_command_is repo-remove-unknown remove-unknown' -l json -d 'print what is removed, or would be, one JSON object a line'
 complete -c ahriman -n __ahriman_no_command -a 'repo-restore' -d 'put back what repo-backup has packed'
 complete -c ahriman -n '__ahriman_command_is repo-restore' -s o -l output -x -a '(__fish_complete_directories)' -d 'directory that stands for the root of the archive\'s paths (default /)'
 complete -c ahriman -n '__ahriman_command_is repo-restore' -l overwrite -d 'replace files that are there and have other contents'

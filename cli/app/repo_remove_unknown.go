@@ -16,7 +16,7 @@ import (
 // repoRemoveUnknown removes what has no source any more.
 type repoRemoveUnknown struct {
 	DryRun bool `help:"print what would be removed, and change nothing"`
-	JSON   bool `help:"print what is removed, one JSON object a line"`
+	JSON   bool `help:"print what is removed, or would be, one JSON object a line"`
 }
 
 // Help has the examples.
@@ -55,12 +55,24 @@ func (c *repoRemoveUnknown) remove(ctx context.Context, env *Env, globals *Globa
 		remove := &packageRemove{JSON: c.JSON}
 		return remove.remove(ctx, env, globals, s, unknown)
 	}
+	out := env.Out()
 	for _, base := range unknown {
-		if err := env.Out().Println(base); err != nil {
+		show := func() error { return out.Println(base) }
+		if c.JSON {
+			show = func() error { return out.JSON(unknownLine{base, s.ID.Name, s.ID.Architecture}) }
+		}
+		if err := show(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// unknownLine is what --dry-run --json prints of a base.
+type unknownLine struct {
+	Base         string `json:"base"`
+	Repository   string `json:"repository"`
+	Architecture string `json:"architecture"`
 }
 
 // unknown returns the bases whose source is gone.

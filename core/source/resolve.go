@@ -268,6 +268,15 @@ func (f *Fetcher) distribution(_ context.Context, name string) (*Found, error) {
 // sources can be fetched again. Sources of Local without a git address are the
 // cache's, by the name of the base.
 func (f *Fetcher) FromOrigin(base string, origin Origin) (*Found, error) {
+	found, err := f.fromOrigin(base, origin)
+	if err != nil {
+		return nil, fmt.Errorf("looking for the sources of %s in %s: %w", base, f.config.Cache, err)
+	}
+	found.Name = base
+	return found, nil
+}
+
+func (f *Fetcher) fromOrigin(base string, origin Origin) (*Found, error) {
 	switch origin.Source {
 	case AUR:
 		return f.atAUR(base), nil
@@ -275,16 +284,13 @@ func (f *Fetcher) FromOrigin(base string, origin Origin) (*Found, error) {
 		if origin.GitURL == "" {
 			break
 		}
-		return &Found{Kind: origin.Source, Name: base, Base: base, Origin: origin, git: gitURL{url: origin.GitURL, branch: origin.Branch}}, nil
+		return &Found{Kind: origin.Source, Base: base, Origin: origin, git: gitURL{url: origin.GitURL, branch: origin.Branch}}, nil
 	}
 	found, err := f.cached(base)
 	if err == nil && found == nil {
 		err = ErrNotFound
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking for the sources of %s in %s: %w", base, f.config.Cache, err)
-	}
-	return found, nil
+	return found, err
 }
 
 // Sources puts the sources of found into dir, an existing empty directory. It

@@ -433,7 +433,7 @@ func TestSourcesFromAUR(t *testing.T) {
 		t.Error(diff)
 	}
 	again, err := fetcher.FromOrigin("split", found.Origin)
-	if err != nil || again.Origin != found.Origin {
+	if err != nil || again.Origin != found.Origin || again.Name != "split" {
 		t.Errorf("FromOrigin: %+v, %v", again, err)
 	}
 	list, err := fetcher.Search(t.Context(), "split", "one")
