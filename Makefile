@@ -33,6 +33,7 @@ check: setup ## all that CI checks: formatting, analysis, generated files, tests
 	go vet ./...
 	@out=$$(go fix -diff ./... 2>&1) || true; test -z "$$out" || { echo "$$out"; echo "run go fix ./..."; exit 1; } >&2
 	go tool staticcheck ./...
+	@out=$$(go tool deadcode ./cli/...); test -z "$$out" || { echo "$$out"; exit 1; } >&2
 	go run ./cli/generate -check
 	mandoc -Tlint -Wwarning man/*.1
 	shellcheck $(SCRIPTS)
