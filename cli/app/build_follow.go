@@ -35,8 +35,13 @@ func (r *buildRun) openWorkers(ctx context.Context) error {
 	if len(r.command.Worker) == 0 {
 		list.add(localWorker, fromDefault)
 	}
+	overSSH := false
 	for _, m := range list.byAddress {
 		m.HostKey = r.command.AcceptHostKey
+		overSSH = overSSH || strings.HasPrefix(m.Address, sshdial.Scheme+":")
+	}
+	if r.command.AcceptHostKey != "" && !overSSH {
+		return Usagef("--accept-host-key is for --worker ssh://…")
 	}
 	r.connections = &connections{env: r.env, settings: r.settings, scratch: r.work, local: r.local, open: map[string]*connection{}}
 	connected, err := r.connections.reach(ctx, list.sorted(), reachTime)

@@ -31,7 +31,7 @@ type workers struct {
 
 // Help shows how the command is used.
 func (*workers) Help() string {
-	return `The fleet of this master are the workers of build.workers, those that were added here, and, with WorkerLoaderTrigger in build.triggers, those that registered. Without any, this machine builds; as one among others it is local://. An address is http://, https://, http+unix:// or ssh://, with ?slots=2&speed=1.5&features=big behind it where the worker's own word is not to count.
+	return `The fleet of this master are the workers of build.workers, those that were added here, and, with WorkerLoaderTrigger in build.triggers, those that registered. Without any, this machine builds; as one among others it is local://. An address is http://, https://, http+unix:// or ssh://, with ?slots=2&speed=1.5&features=big behind it where the worker's own word is not to count; ahriman-build(1) says how ssh:// is reached.
 
 list shows them and asks each what it does; ping tries what a build needs there, and exits 3, or 1, when some, or all, cannot build; drain lets a worker finish what it builds and gives it nothing new until resume; remove forgets one that was added.
 
