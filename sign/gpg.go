@@ -62,8 +62,12 @@ func (g *GPG) Sign(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing %s: %w", path, err)
 	}
-	if _, err := os.Stat(absolute); err != nil {
+	info, err := os.Stat(absolute)
+	if err != nil {
 		return nil, fmt.Errorf("signing: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("signing %s: not a regular file", path)
 	}
 	signature, err := g.run(ctx, nil, MaxSignature, "--no-armor", "--local-user="+g.config.Key, "--output=-", "--detach-sign", "--", absolute)
 	if err != nil {

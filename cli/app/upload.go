@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"ahriman/cli/ui"
@@ -54,7 +55,7 @@ func (c *upload) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer to.Client().Close()
-	u := &uploading{json: c.JSON, env: env, to: to, outcome: NewOutcome(env, c.JSON)}
+	u := &uploading{json: c.JSON, env: env, to: to, outcome: NewOutcome(env, c.JSON), named: map[string]bool{}}
 	defer u.abandon(ctx)
 	for item, err := range Items(env, c.Files, "path") {
 		switch {
@@ -81,6 +82,7 @@ type uploading struct {
 	to      master
 	outcome *Outcome
 
+	named map[string]bool // paths: each is sent once
 	set   *httpclient.UploadSet
 	base  string
 	lines []uploadLine
@@ -88,13 +90,17 @@ type uploading struct {
 
 // add sends a file. Only what ends the command is an error: others are printed.
 func (u *uploading) add(ctx context.Context, path string) error {
+	if u.named[path] {
+		return nil
+	}
+	u.named[path] = true
 	if err := checkUpload(path); err != nil {
 		u.outcome.Fail(path, err)
 		return nil
 	}
 	// A file that says nothing is refused there, and keeps no other out.
 	info, _ := alpm.ReadInfo(path)
-	if u.base != info.Base || info.Base == "" {
+	if u.base != info.Base || info.Base == "" || u.has(filepath.Base(path)) {
 		if err := u.commit(ctx); err != nil {
 			return err
 		}
@@ -124,6 +130,11 @@ func checkUpload(path string) error {
 		err = Hinted(fmt.Errorf("uploading %s: a signature goes along with its package", path), "upload "+packageFile)
 	}
 	return err
+}
+
+// has says whether a file of that name is among those not taken yet.
+func (u *uploading) has(name string) bool {
+	return slices.ContainsFunc(u.lines, func(line uploadLine) bool { return filepath.Base(line.Path) == name })
 }
 
 // send uploads one file, with a bar where that takes long.

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -55,7 +54,7 @@ func OpenPackage(path string) (*Package, error) {
 
 // OpenArchive is OpenPackage with options.
 func OpenArchive(path string, options ReadOptions) (*Archive, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}

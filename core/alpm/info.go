@@ -6,17 +6,24 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // metadataEntries is how many entries may stand before .PKGINFO: makepkg puts
 // it among the first.
 const metadataEntries = 64
 
+// open opens a file to read it. One that is a pipe without a writer is empty,
+// where os.Open would wait for one, past every signal.
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
 // ReadInfo reads the .PKGINFO of the package file at path and nothing behind
 // it. It does not tell whether the file is whole: OpenPackage does. Errors wrap
 // ErrFormat when the file is at fault.
 func ReadInfo(path string) (Info, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if err != nil {
 		return Info{}, err
 	}

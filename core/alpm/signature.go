@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 )
 
 // maxSignature is the size of the largest signature pacman takes, in bytes.
@@ -29,7 +28,7 @@ func CheckSignature(data []byte) error {
 
 // readSignature reads a detached signature; nil where there is no such file.
 func readSignature(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -71,6 +71,10 @@ func evaluate(ctx context.Context, dir string, files fs.FS, options Options) (in
 }
 
 func readScript(files fs.FS) (string, error) {
+	// A pipe would be waited for, past every signal.
+	if info, err := fs.Stat(files, "PKGBUILD"); err == nil && !info.Mode().IsRegular() {
+		return "", errors.New("reading PKGBUILD: not a regular file")
+	}
 	f, err := files.Open("PKGBUILD")
 	if err != nil {
 		return "", fmt.Errorf("reading PKGBUILD: %w", err)
