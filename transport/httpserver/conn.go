@@ -19,13 +19,15 @@ import (
 // listener makes what net/http refuses by itself, before any handler sees it, a
 // refusal like all others. net/http has no hook for that: it writes a text of its
 // own to the connection when a request is none (a line that is no request line,
-// no Host, a header that is too long, plain HTTP where TLS is spoken).
+// no Host, a header that is too long, plain HTTP where TLS is spoken). What it
+// says inside of TLS stays its own: it would not see that TLS is spoken, nor
+// HTTP/2, by a connection that is not a *tls.Conn.
 type listener struct{ net.Listener }
 
 func (l listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if _, encrypted := c.(*tls.Conn); encrypted || err != nil {
-		return c, err // net/http must see the type
+		return c, err
 	}
 	return &conn{Conn: c}, nil
 }

@@ -146,7 +146,8 @@ type Config struct {
 }
 
 // Server is the endpoint. It is an http.Handler; Serve adds what needs the
-// connection: trust in a unix socket, and a graceful stop.
+// connection: trust in a unix socket, refusals of what is no request, and a
+// graceful stop.
 type Server struct {
 	config    Config
 	mux       *http.ServeMux
