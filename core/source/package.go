@@ -2,7 +2,10 @@
 // an archive), fetches it, applies patches, and packs it for a worker.
 package source
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Kind is where a package comes from; the words are ahriman's.
 type Kind string
@@ -25,6 +28,21 @@ type Origin struct {
 	WebURL string `json:"web_url,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Branch string `json:"branch,omitempty"`
+}
+
+// Portable returns the origin as another machine takes it: without an address
+// that stands for files there, or for what its keys open.
+func (o Origin) Portable() Origin {
+	if o.GitURL != "" && !portable(o.GitURL) {
+		return Origin{Source: o.Source}
+	}
+	return o
+}
+
+// portable says whether an address means the same on every machine.
+func portable(address string) bool {
+	scheme, _, _ := strings.Cut(address, "://")
+	return scheme == "https" || scheme == "http" || scheme == "git"
 }
 
 // Properties is one package of a base, as ahriman's API shows it. Relations

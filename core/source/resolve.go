@@ -227,7 +227,7 @@ func (f *Fetcher) git(_ context.Context, name string) (*Found, error) {
 	if !ok || err != nil {
 		return nil, err
 	}
-	if f.config.NoLocal && (strings.HasPrefix(address.url, "file:") || strings.HasPrefix(address.url, "ssh:")) {
+	if f.config.NoLocal && !portable(address.url) {
 		return nil, fmt.Errorf("%s is on this machine or opened with its keys", address.url)
 	}
 	return &Found{Kind: Local, git: address, Origin: Origin{Source: Local, GitURL: address.url, Branch: address.branch}}, nil

@@ -674,6 +674,22 @@ func TestFromPackages(t *testing.T) {
 	}
 }
 
+func TestPortable(t *testing.T) {
+	for address, want := range map[string]bool{
+		"https://example.org/x.git": true, "git://example.org/x": true, "": true,
+		"file:///srv/x.git": false, "ssh://me@example.org/x": false, "/srv/x.git": false, "me@example.org:x": false, "ext::sh -c true": false,
+	} {
+		o := source.Origin{Source: source.Local, GitURL: address, Branch: "main"}
+		if !want {
+			if got := o.Portable(); got != (source.Origin{Source: source.Local}) {
+				t.Errorf("%s: %+v", address, got)
+			}
+		} else if got := o.Portable(); got != o {
+			t.Errorf("%s: %+v", address, got)
+		}
+	}
+}
+
 // What is remembered as local is the cache's, whatever stands where the program
 // was started.
 func TestFromOriginIsTheCaches(t *testing.T) {

@@ -77,6 +77,7 @@ func (s *Server) postPackage(c *call, id alpm.RepositoryID, in api.PackageUpdate
 		if err := c.who.about(in.Package.Base); err != nil { // which need not be the path's
 			return nothing{}, err
 		}
+		in.Package.Origin = in.Package.Origin.Portable() // updates here look where it says
 		return nothing{}, s.config.Store.SetPackage(c.Context(), id, *in.Package, store.Status(in.Status))
 	}
 	err := s.config.Store.SetStatus(c.Context(), id, c.base(), store.Status(in.Status))

@@ -253,3 +253,19 @@ func TestTokens(t *testing.T) {
 	post(401, "Authorization", "Bearer "+secret)
 	n.want(n.do("POST", api.PathLogout, nil, cookie...), 401)
 }
+
+// TestOriginOfElsewhere: what a worker says of its own files and keys is nothing
+// for this node to look at.
+func TestOriginOfElsewhere(t *testing.T) {
+	n := start(t, nil)
+	for address, want := range map[string]string{
+		"file:///srv/private.git": "", "ssh://git@example.org/private": "", "https://example.org/foo.git": "https://example.org/foo.git",
+	} {
+		body := `{"status":"success","package":{"base":"foo","version":"1-1","remote":{"source":"local","git_url":"` + address + `"},"packages":{"foo":{}}}}`
+		n.want(n.do("POST", api.Path(api.PathPackage, "foo"), strings.NewReader(body), worker()...), 204)
+		record, err := n.db.Package(t.Context(), refrepo, "foo")
+		if err != nil || record.Package.Origin.GitURL != want || record.Package.Origin.Source != "local" {
+			t.Errorf("%s: stored as %+v, %v", address, record.Package.Origin, err)
+		}
+	}
+}
