@@ -492,6 +492,7 @@ func TestUnfitWorkersAreExplained(t *testing.T) {
 
 // TestStrictServer builds where sshd allows no more than one command at a time.
 func TestStrictServer(t *testing.T) {
+	t.Parallel()
 	w := newWorker(t, sshtest.Options{Config: "MaxSessions 1\nDisableForwarding yes\nPermitTTY no\nPermitUserRC no\n"})
 	if result, log, err := buildtest.Build(t, w.runner(nil), w.job("strict", "echo done")); err != nil || len(result.Files) != 1 {
 		t.Errorf("%v\n%s", err, log)
@@ -500,6 +501,7 @@ func TestStrictServer(t *testing.T) {
 
 // TestBadLink has a whole build over a link that is slow and far.
 func TestBadLink(t *testing.T) {
+	t.Parallel()
 	w := newWorker(t, sshtest.Options{})
 	r := w.runner(nil)
 	if err := r.Prepare(t.Context(), 0); err != nil {
@@ -532,6 +534,7 @@ func TestPrepareWaitsAsLongAsSomethingMoves(t *testing.T) {
 
 // TestTwoVersions has two masters whose programs differ build at once.
 func TestTwoVersions(t *testing.T) {
+	t.Parallel()
 	w := newWorker(t, sshtest.Options{})
 	program, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
