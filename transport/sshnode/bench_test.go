@@ -115,9 +115,6 @@ func BenchmarkTransfer(b *testing.B) {
 		run("send-scp", func(b *testing.B) { w.benchmarkSCP(b, here, "127.0.0.1:"+there) })
 		run("fetch", func(b *testing.B) { benchmarkFetch(b, r) })
 		run("fetch-scp", func(b *testing.B) { w.benchmarkSCP(b, "127.0.0.1:"+there, here) })
-		if err := os.Remove(there); err != nil {
-			b.Fatal(err)
-		}
 	}
 }
 
