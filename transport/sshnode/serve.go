@@ -49,7 +49,7 @@ const staleProgram = 7 * 24 * time.Hour
 
 // ServeConfig is how a worker serves. Dir and Version are required.
 type ServeConfig struct {
-	Dir     string // the program's
+	Dir     string // the program's; other machines and versions have theirs beside and above it
 	Version string
 	// Architectures that it builds for.
 	Architectures []string
@@ -110,7 +110,7 @@ func openBuilds(config ServeConfig) (*httpserver.Builds, func() error, error) {
 		Slots: maxBuilds, Log: config.Log,
 	}
 	local, err := build.NewLocal(build.Config{Scratch: config.Scratch, Jobs: config.Slots, IncludeDebug: true,
-		Hidden: []string{filepath.Dir(config.Dir)}, Logger: config.Log})
+		Hidden: []string{filepath.Join(config.Dir, "../..")}, Logger: config.Log})
 	if err == nil {
 		made.Runner, made.Check = local, local.Lacks
 	} else {

@@ -10,8 +10,9 @@
 // It ends by itself when there has been nothing to do for a while. Versions that
 // differ have servers of their own; masters of one version share one.
 //
-// All of it is in one directory, named by the program's SHA-256, in the cache
-// directory of who logs in: .cache/ahriman/DIGEST.
+// All of it is in one directory, named by the machine, since several can share a
+// home, and the program's SHA-256, in the cache directory of who logs in:
+// .cache/ahriman/HOST/DIGEST.
 package sshnode
 
 import (
@@ -309,7 +310,7 @@ func (l *link) talk(ctx context.Context, client *sshdial.Client, made *program) 
 // command is what runs there: any login shell reads it as one word for sh, which
 // has to hold no single quote.
 func (l *link) command(made *program) string {
-	return `exec /bin/sh -c 'echo "` + wordShell + `"; d="${XDG_CACHE_HOME:-$HOME/.cache}/ahriman/` + made.SHA256 + `"; ` +
+	return `exec /bin/sh -c 'echo "` + wordShell + `"; d="${XDG_CACHE_HOME:-$HOME/.cache}/ahriman/$(uname -n)/` + made.SHA256 + `"; ` +
 		`[ -x "$d/ahriman" ] && exec "$d/ahriman" ` + strings.Join(l.config.Command, " ") + `; ` +
 		`echo "` + wordMissing + `$(uname -s) $(uname -m) $d"'`
 }

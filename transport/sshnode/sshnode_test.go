@@ -59,7 +59,7 @@ func connectMain(ctx context.Context, self string) error {
 func serveMain(ctx context.Context, self string) error {
 	return sshnode.Serve(ctx, sshnode.ServeConfig{
 		Dir: filepath.Dir(self), Version: "test", Architectures: []string{"x86_64"}, Slots: 1, Idle: 1500 * time.Millisecond,
-		Scratch: filepath.Join(self, "../../../scratch"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		Scratch: filepath.Join(self, "../../../../scratch"), Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 		Ready: os.NewFile(3, "ready"),
 	})
 }
@@ -101,7 +101,7 @@ func await(t testing.TB, what string, holds func() bool) {
 func (w *worker) awaitEmpty() {
 	w.t.Helper()
 	await(w.t, "the server ends", func() bool { return len(w.server.Programs()) == 0 })
-	left, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/*"))
+	left, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/*/*"))
 	if err != nil {
 		w.t.Error(err)
 	}
@@ -424,9 +424,14 @@ func TestVersionsShareScratch(t *testing.T) {
 
 func TestOldVersionsGo(t *testing.T) {
 	w := newWorker(t, sshtest.Options{})
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := filepath.Join(w.server.Cache, "ahriman", host) // other machines have theirs where a home is shared
 	old := time.Now().Add(-30 * 24 * time.Hour)
 	for name, used := range map[string]time.Time{strings.Repeat("0", 64): old, strings.Repeat("1", 64): time.Now()} {
-		dir := filepath.Join(w.server.Cache, "ahriman", name)
+		dir := filepath.Join(versions, name)
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
@@ -443,10 +448,10 @@ func TestOldVersionsGo(t *testing.T) {
 	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(w.server.Cache, "ahriman", strings.Repeat("0", 64))); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(versions, strings.Repeat("0", 64))); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an old version is still there: %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(w.server.Cache, "ahriman", strings.Repeat("1", 64))); err != nil {
+	if _, err := os.Stat(filepath.Join(versions, strings.Repeat("1", 64))); err != nil {
 		t.Errorf("another version in use: %v", err)
 	}
 }
@@ -554,7 +559,7 @@ func TestTwoVersions(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if versions, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/ahriman")); err != nil || len(versions) != 2 {
+	if versions, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/*/ahriman")); err != nil || len(versions) != 2 {
 		t.Errorf("there are %v, %v", versions, err)
 	}
 }
