@@ -55,11 +55,13 @@ func (c *upload) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer to.Client().Close()
-	u := &uploading{json: c.JSON, env: env, to: to, outcome: NewOutcome(env, c.JSON), named: map[string]bool{}}
+	u := &uploading{json: c.JSON, env: env, to: to, outcome: NewOutcome(env, c.JSON)}
 	defer u.abandon(ctx)
+	named := map[string]bool{} // each is sent once
 	for item, err := range Items(env, c.Files, "path") {
 		switch {
-		case err == nil:
+		case err == nil && !named[item.Text]:
+			named[item.Text] = true
 			err = u.add(ctx, item.Text)
 		case isFailure(err):
 			u.outcome.Fail(item.Text, err)
@@ -82,7 +84,6 @@ type uploading struct {
 	to      master
 	outcome *Outcome
 
-	named map[string]bool // paths: each is sent once
 	set   *httpclient.UploadSet
 	base  string
 	lines []uploadLine
@@ -90,10 +91,6 @@ type uploading struct {
 
 // add sends a file. Only what ends the command is an error: others are printed.
 func (u *uploading) add(ctx context.Context, path string) error {
-	if u.named[path] {
-		return nil
-	}
-	u.named[path] = true
 	if err := checkUpload(path); err != nil {
 		u.outcome.Fail(path, err)
 		return nil
