@@ -113,7 +113,8 @@ func (s *Store) persist(ctx context.Context, once func(*session) (int64, error))
 			continue
 		}
 		at, onceErr := once(remote)
-		broken := remote.client.Err() != nil
+		// The session may know of its end before the connection does.
+		broken := remote.client.Err() != nil || errors.Is(onceErr, sftp.ErrSSHFxConnectionLost)
 		remote.close()
 		if err = onceErr; err == nil {
 			return nil
@@ -162,7 +163,7 @@ func (s *Store) open(ctx context.Context) (*session, error) {
 	}()
 	select {
 	case o := <-done:
-		if o.err != nil && client.Err() == nil {
+		if o.err != nil && !ended(client) {
 			o.err = fmt.Errorf("%w: %w", ErrRefused, o.err)
 		}
 		if o.err != nil {
@@ -181,6 +182,17 @@ func (s *Store) open(ctx context.Context) (*session, error) {
 			}
 		}()
 		return nil, context.Cause(ctx)
+	}
+}
+
+// ended says whether the connection has ended: what runs over it may have
+// noticed before.
+func ended(c *sshdial.Client) bool {
+	select {
+	case <-c.Done():
+		return true
+	case <-time.After(time.Second):
+		return false
 	}
 }
 
