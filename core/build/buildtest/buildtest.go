@@ -321,8 +321,11 @@ func (s *suite) cancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait := Follow(t, runner, job.ID, "ready")
-	if len(Processes(t, mark)) == 0 {
-		t.Fatal("the build's processes are not to be seen in /proc")
+	// They have begun, and are still about to become what shows the mark.
+	for end := time.Now().Add(patience); len(Processes(t, mark)) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the build's processes are not to be seen in /proc")
+		}
 	}
 	if err := runner.Cancel(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
