@@ -392,7 +392,7 @@ func TestVersionsShareScratch(t *testing.T) {
 	if err := two.Start(t.Context(), job); err != nil {
 		t.Fatal(err)
 	}
-	await(t, "the build begins", func() bool { return len(buildtest.Processes(t, mark)) > 0 })
+	buildtest.AwaitProcesses(t, mark)
 	dies, left := w.serving(), w.scratch()
 	if len(left) == 0 {
 		t.Fatal("a build has no scratch directory")

@@ -207,6 +207,17 @@ func Processes(t *testing.T, mark string) []string {
 	return found
 }
 
+// AwaitProcesses waits for a process whose command line holds mark: what has
+// begun may be about to become it.
+func AwaitProcesses(t *testing.T, mark string) {
+	t.Helper()
+	for end := time.Now().Add(patience); len(Processes(t, mark)) == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("no process shows %s in /proc", mark)
+		}
+	}
+}
+
 // Follow attaches in the background and waits until the log holds text; the
 // function it returns waits for the end.
 func Follow(t *testing.T, runner build.Runner, id, text string) func() (*build.Result, error) {
@@ -321,12 +332,7 @@ func (s *suite) cancel(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait := Follow(t, runner, job.ID, "ready")
-	// They have begun, and are still about to become what shows the mark.
-	for end := time.Now().Add(patience); len(Processes(t, mark)) == 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the build's processes are not to be seen in /proc")
-		}
-	}
+	AwaitProcesses(t, mark)
 	if err := runner.Cancel(t.Context(), job.ID); err != nil {
 		t.Fatal(err)
 	}
