@@ -27,7 +27,7 @@ setup: ## install what the tests need, or say how to
 test: setup ## run the tests
 	go test ./...
 
-check: setup ## all that CI checks: formatting, analysis, generated files, tests with the race detector
+check: setup ## formatting, analysis, generated files, tests with the race detector; with test, all that CI checks
 	@out=$$(gofmt -s -l cli core sign transport); test -z "$$out" || { echo "gofmt -s -w these:"; echo "$$out"; exit 1; } >&2
 	go mod tidy -diff
 	go vet ./...
@@ -37,7 +37,7 @@ check: setup ## all that CI checks: formatting, analysis, generated files, tests
 	go run ./cli/generate -check
 	mandoc -Tlint -Wwarning man/*.1
 	shellcheck $(SCRIPTS)
-	go test -race -shuffle=on ./...
+	go test -race -short -shuffle=on ./... # -short: without tests of other processes, of which it sees nothing
 
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...

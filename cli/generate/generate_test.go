@@ -219,6 +219,9 @@ zpty -d z
 
 // TestRealCompletions loads the ones of the real command line.
 func TestRealCompletions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	model, err := app.Model()
 	if err != nil {
 		t.Fatal(err)
@@ -238,6 +241,9 @@ func TestRealCompletions(t *testing.T) {
 // TestManPages has mandoc look for mistakes in the pages of the real command line
 // and of the example.
 func TestManPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	model, err := app.Model()
 	if err != nil {
 		t.Fatal(err)

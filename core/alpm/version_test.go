@@ -102,6 +102,9 @@ func versionPair(r *rand.Rand, versions []string) [2]string {
 // TestVercmpAgrees compares with the real vercmp(8), one process a pair.
 // AHRIMAN_VERCMP_PAIRS sets how many; AHRIMAN_VERCMP_SEED draws others.
 func TestVercmpAgrees(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	program := need(t, "vercmp")
 	count, seed := environNumber(t, "AHRIMAN_VERCMP_PAIRS", 10_000), environNumber(t, "AHRIMAN_VERCMP_SEED", 1)
 	versions := realVersions(t)

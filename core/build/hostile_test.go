@@ -55,6 +55,9 @@ func gone(t *testing.T, mark string) {
 
 // TestSpy lets a build look for everything it must not see.
 func TestSpy(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	const secret = "not-for-builds-7f3a"
 	root := passable(t)
 	for _, name := range []string{"archive/packages/s/secret.pkg.tar.zst", "packages/aur/x86_64/waiting", "ahriman.ini"} {
@@ -130,6 +133,9 @@ func TestSpy(t *testing.T) {
 
 // TestNetwork builds with build.network = sources and = always.
 func TestNetwork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "source") }))
 	t.Cleanup(server.Close)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
@@ -163,6 +169,9 @@ func TestNetwork(t *testing.T) {
 
 // TestLimits lets builds take more than they may; each fails alone.
 func TestLimits(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	mark := fmt.Sprintf("bomb-%d", os.Getpid())
 	for _, test := range []struct {
 		name   string
@@ -207,6 +216,9 @@ func TestLogIsBounded(t *testing.T) {
 // TestLies lets builds hand over what is no package of theirs, and leave what
 // is hard to remove.
 func TestLies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	for _, test := range []struct{ name, base, body, want string }{
 		{"link", "liar", `ln -s /etc/passwd /pkgdest/liar2-1-1-any.pkg.tar.zst`, "no regular file"},
 		{"pipe", "liar", `mkfifo /pkgdest/liar2-1-1-any.pkg.tar.zst`, "no regular file"},

@@ -69,6 +69,9 @@ func TestLocal(t *testing.T) {
 }
 
 func TestLocalWithoutNamespaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	buildtest.Run(t, buildtest.Options{Shared: true}, func(t *testing.T) build.Runner {
 		return local(t, build.Config{NoNamespaces: true})
 	})

@@ -57,6 +57,9 @@ func evaluateText(t testing.TB, dir string) (string, error) {
 
 // TestPackages compares each package of testdata with the real makepkg.
 func TestPackages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	judge := newJudge(t)
 	for _, dir := range packageDirectories(t) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {

@@ -265,6 +265,9 @@ func (s *scene) each(calls []string, stride int, f func(call string, n int)) {
 // What pacman sees is then the old state or the new one, and the next run
 // leaves nothing of the dead one.
 func TestKilledAtEachCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	calls := []string{
 		"mkdirat", "openat", "write", "copy_file_range", "fsync", "linkat", "symlinkat", "renameat", "renameat2",
 		"unlinkat", "fchmod", "fchmodat", "utimensat", "flock",
@@ -295,6 +298,9 @@ func TestKilledAtEachCall(t *testing.T) {
 // TestFullDisk fails calls with ENOSPC, one after the other: the error says so,
 // nothing has changed, nothing is left. After the switch it is no error.
 func TestFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	calls := []string{"mkdirat", "write", "copy_file_range", "fsync", "linkat", "symlinkat", "renameat", "renameat2"}
 	for name, make := range scenes() {
 		t.Run(name, func(t *testing.T) {
@@ -362,6 +368,9 @@ func count(short, full int) int {
 // TestKilledAtRandom kills publications at random moments, one after the other
 // in one repository.
 func TestKilledAtRandom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	s := newScene(t)
 	r := s.repository()
 	c := newClient(t, fileServer(r), s.home.Dir)

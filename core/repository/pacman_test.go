@@ -147,6 +147,9 @@ func TestSameSecond(t *testing.T) {
 // TestAgreesWithRepoAdd compares a publication of 100 packages with what the
 // real repo-add makes of them.
 func TestAgreesWithRepoAdd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	r := open(t, repository.Options{})
 	add := hundred(t)
 	database := filepath.Join(t.TempDir(), "aur.db.tar.gz")

@@ -126,6 +126,9 @@ func (s *scene) auditParcel(before, after []string) bool {
 // TestParcelKilledAtEachCall kills a hand-in at each call that changes the file
 // system.
 func TestParcelKilledAtEachCall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	original, before, after := parcelScene(t)
 	outcomes := map[bool]int{}
 	calls := []string{"mkdirat", "openat", "write", "copy_file_range", "fsync", "renameat", "unlinkat", "fchmod", "flock"}
