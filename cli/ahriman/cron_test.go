@@ -86,6 +86,9 @@ var wrong = regexp.MustCompile(`^ahriman: error: .*\n(ahriman: (error|hint): .*\
 // holds the lock of builds. It is to end, and to say nothing unless something is
 // wrong.
 func TestCron(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	model, err := app.Model()
 	if err != nil {
 		t.Fatal(err)

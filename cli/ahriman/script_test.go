@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -32,11 +34,22 @@ func TestMain(m *testing.M) {
 //	replace FILE OLD NEW     replace text in a file, environment variables expanded
 //	likepython CAPTURE …     compare requests with those of a Python node
 //
-// and the condition [root].
+// and the condition [root]. With -short only those with something in the
+// background are run, where there is more at once.
 func TestScript(t *testing.T) {
+	files, err := filepath.Glob("testdata/script/*.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if testing.Short() {
+		files = slices.DeleteFunc(files, func(file string) bool {
+			text, err := os.ReadFile(file)
+			return err == nil && !background.Match(text)
+		})
+	}
 	update := flag.Lookup("update")
 	testscript.Run(t, testscript.Params{
-		Dir:                "testdata/script",
+		Files:              files,
 		Setup:              setup,
 		RequireUniqueNames: true,
 		Condition:          condition,
@@ -51,6 +64,9 @@ func TestScript(t *testing.T) {
 		},
 	})
 }
+
+// background finds a command of a script that the next ones do not wait for.
+var background = regexp.MustCompile(`(?m)^[^#\n].* &(\w+&)?$`)
 
 // condition knows [root]: the test runs as root.
 func condition(name string) (bool, error) {

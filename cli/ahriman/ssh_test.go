@@ -47,6 +47,9 @@ func TestSlowSSH(t *testing.T) { runSSH(t, "testdata/slow", 16<<20) }
 // runSSH runs scripts with a machine to which so many bytes go in a second; 0: as
 // many as can.
 func runSSH(t *testing.T, dir string, rate int64) {
+	if testing.Short() {
+		t.Skip("-short: transport/sshnode has the same, and more at once")
+	}
 	program(t)
 	s := sshtest.Start(t, sshtest.Options{Nobody: true, Path: os.Getenv("PATH")})
 	relay := sshtest.NewRelay(t, s.Addr)

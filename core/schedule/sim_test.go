@@ -196,6 +196,9 @@ func bound(tasks []schedule.Task, slots int) float64 {
 // graph-mingw comes as near as that to the longest chain or the work shared
 // evenly.
 func TestMakespan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is long")
+	}
 	for _, name := range []string{"graph-arch4edu", "graph-mingw"} {
 		tasks := repositoryTasks(t, name)
 		numbers := []int{2, 3, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64}
@@ -291,6 +294,9 @@ func thousands() []schedule.Task {
 // TestThousandWorkers measures the master's work for 10,000 jobs on 1,000
 // workers: the processor time of deciding, driving, and of the workers' pretence.
 func TestThousandWorkers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is long")
+	}
 	tasks := thousands()
 	for _, known := range []bool{true, false} {
 		before := cpu(t)

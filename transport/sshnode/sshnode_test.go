@@ -375,6 +375,9 @@ func TestKilledServerLeavesNothing(t *testing.T) {
 // worker, where each has a server of its own: one that dies, and the next that
 // removes what it left, does the other's build no harm.
 func TestVersionsShareScratch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	w := newWorker(t, sshtest.Options{})
 	program, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
@@ -466,6 +469,9 @@ func TestOtherMachine(t *testing.T) {
 }
 
 func TestUnfitWorkersAreExplained(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	for name, test := range map[string]struct {
 		options      sshtest.Options
 		reason, hint string
@@ -506,6 +512,9 @@ func TestStrictServer(t *testing.T) {
 
 // TestBadLink has a whole build over a link that is slow and far.
 func TestBadLink(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	t.Parallel()
 	w := newWorker(t, sshtest.Options{})
 	r := w.runner(nil)
@@ -539,6 +548,9 @@ func TestPrepareWaitsAsLongAsSomethingMoves(t *testing.T) {
 
 // TestTwoVersions has two masters whose programs differ build at once.
 func TestTwoVersions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	t.Parallel()
 	w := newWorker(t, sshtest.Options{})
 	program, err := os.ReadFile("/proc/self/exe")
