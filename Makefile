@@ -4,6 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 
 GOFLAGS_BUILD = -trimpath -ldflags '-s -w -X ahriman/cli/app.version=$(VERSION)'
 DATADIR       = $(DESTDIR)$(PREFIX)/share
+TESTS         = ./transport/sshnode ./transport/httpclient ./core/build ./cli/ahriman ./... # the longest first
 SCRIPTS       = .ci/run .ci/setup $(shell find recipes -type f \( -name run -o -name '*.sh' \) 2>/dev/null)
 
 .PHONY: build install setup test check bench demo generate man completions clean help
@@ -25,7 +26,7 @@ setup: ## install what the tests need, or say how to
 	.ci/setup
 
 test: setup ## run the tests
-	go test ./...
+	go test $(TESTS)
 
 check: setup ## formatting, analysis, generated files, tests with the race detector; with test, all that CI checks
 	@out=$$(gofmt -s -l cli core sign transport); test -z "$$out" || { echo "gofmt -s -w these:"; echo "$$out"; exit 1; } >&2
@@ -37,7 +38,7 @@ check: setup ## formatting, analysis, generated files, tests with the race detec
 	go run ./cli/generate -check
 	mandoc -Tlint -Wwarning man/*.1
 	shellcheck $(SCRIPTS)
-	go test -race -short -shuffle=on ./... # -short: without tests of other processes, of which it sees nothing
+	go test -race -short -shuffle=on $(TESTS) # -short: without tests of other processes, of which it sees nothing
 
 bench: ## measure
 	go test -run '^$$' -bench . -benchmem ./...

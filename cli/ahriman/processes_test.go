@@ -454,6 +454,9 @@ func TestEightProcesses(t *testing.T) {
 // TestTwoNodesTwoLocks: a build on one node keeps no build on another waiting,
 // only those on its own; and it keeps nobody from publishing.
 func TestTwoNodesTwoLocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	dir := world(t)
 	one, two := newCrowd(t, filepath.Join(dir, "one")), newCrowd(t, filepath.Join(dir, "two"))
 	begun, release := make(chan struct{}), make(chan struct{})

@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -34,18 +32,20 @@ func TestMain(m *testing.M) {
 //	replace FILE OLD NEW     replace text in a file, environment variables expanded
 //	likepython CAPTURE …     compare requests with those of a Python node
 //
-// and the condition [root]. With -short only those with something in the
-// background are run, where there is more at once.
+// and the condition [root]. With -short only those are run in which
+// there is more at once.
 func TestScript(t *testing.T) {
-	files, err := filepath.Glob("testdata/script/*.txtar")
-	if err != nil {
-		t.Fatal(err)
-	}
+	names := []string{"*"}
 	if testing.Short() {
-		files = slices.DeleteFunc(files, func(file string) bool {
-			text, err := os.ReadFile(file)
-			return err == nil && !background.Match(text)
-		})
+		names = []string{"web*", "*workers", "upload", "daemon", "double-node"}
+	}
+	var files []string
+	for _, name := range names {
+		found, err := filepath.Glob("testdata/script/" + name + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
 	}
 	update := flag.Lookup("update")
 	testscript.Run(t, testscript.Params{
@@ -64,9 +64,6 @@ func TestScript(t *testing.T) {
 		},
 	})
 }
-
-// background finds a command of a script that the next ones do not wait for.
-var background = regexp.MustCompile(`(?m)^[^#\n].* &(\w+&)?$`)
 
 // condition knows [root]: the test runs as root.
 func condition(name string) (bool, error) {

@@ -346,6 +346,9 @@ func TestTwoMasters(t *testing.T) {
 }
 
 func TestKilledServerLeavesNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	w := newWorker(t, sshtest.Options{})
 	r := w.runner(nil)
 	body := "echo ready; sleep 86396"
@@ -503,6 +506,9 @@ func TestUnfitWorkersAreExplained(t *testing.T) {
 
 // TestStrictServer builds where sshd allows no more than one command at a time.
 func TestStrictServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is about other processes")
+	}
 	t.Parallel()
 	w := newWorker(t, sshtest.Options{Config: "MaxSessions 1\nDisableForwarding yes\nPermitTTY no\nPermitUserRC no\n"})
 	if result, log, err := buildtest.Build(t, w.runner(nil), w.job("strict", "echo done")); err != nil || len(result.Files) != 1 {

@@ -125,6 +125,9 @@ func (w *worker) serving() int {
 // is sent again, and the memory of both ends does not grow with it.
 // AHRIMAN_TEST_FULL=1 makes it 2 GiB.
 func TestBigPackage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: it is long")
+	}
 	size := int64(128 << 20)
 	if os.Getenv("AHRIMAN_TEST_FULL") != "" {
 		size = 2 << 30
