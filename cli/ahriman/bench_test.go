@@ -156,11 +156,5 @@ func (f *fleet) serve(b *testing.B) string {
 			b.Logf("the master: %v\n%s", err, said.String())
 		}
 	})
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		if text, err := os.ReadFile(file); err == nil {
-			return strings.TrimSpace(string(text))
-		}
-	}
-	b.Fatalf("the master does not serve: %s", said.String())
-	return ""
+	return awaitAddress(b, file)
 }

@@ -228,12 +228,7 @@ func (c *crowd) serve() {
 			c.web.Wait()
 		}
 	})
-	var address []byte
-	for over := time.Now().Add(time.Minute); len(address) == 0; time.Sleep(5 * time.Millisecond) {
-		if address, err = os.ReadFile(filepath.Join(c.dir, "addr")); err != nil && time.Now().After(over) {
-			c.t.Fatal(err)
-		}
-	}
+	address := awaitAddress(c.t, filepath.Join(c.dir, "addr"))
 	c.write("worker.ini", fmt.Sprintf(`[repository]
 root = worker
 name = aur
@@ -249,6 +244,20 @@ target = remote-call
 [remote-call]
 manual = yes
 `, address, token))
+}
+
+// awaitAddress waits for what a web service writes for --addr-file.
+func awaitAddress(t testing.TB, file string) string {
+	t.Helper()
+	for over := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		text, err := os.ReadFile(file)
+		if address := strings.TrimSpace(string(text)); address != "" {
+			return address
+		}
+		if time.Now().After(over) {
+			t.Fatalf("the web service does not serve: %v", err)
+		}
+	}
 }
 
 // stop ends the web service as an operator does.

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 //	replace FILE OLD NEW     replace text in a file, environment variables expanded
 //	likepython CAPTURE …     compare requests with those of a Python node
 //
-// and the condition [root]. With -short only those are run in which
-// there is more at once.
+// and the condition [root]. With -short only those are run in which there is
+// more at once.
 func TestScript(t *testing.T) {
 	names := []string{"*"}
 	if testing.Short() {
@@ -42,8 +42,8 @@ func TestScript(t *testing.T) {
 	var files []string
 	for _, name := range names {
 		found, err := filepath.Glob("testdata/script/" + name + ".txtar")
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no script is called %s: %v", name, err)
 		}
 		files = append(files, found...)
 	}

@@ -126,8 +126,7 @@ func (c *workers) printPing(env *Env, lines []workerLine) error {
 			if err := env.Out().JSON(line); err != nil {
 				return err
 			}
-		}
-		if !c.JSON {
+		} else {
 			for _, lack := range line.Lacks {
 				if !strings.Contains(line.Error, lack) {
 					env.Warn("worker %s: %s", line.Name, lack)
@@ -219,9 +218,7 @@ func (line *workerLine) lacking(can *api.Builds, skew time.Duration) {
 		if lack.Fatal {
 			fatal = append(fatal, text)
 		}
-		if lack.Why == "is not installed" {
-			line.Hint = "base-devel, or what your distribution has in its place, is what builds need"
-		}
+		line.Hint = cmp.Or(lack.Hint, line.Hint)
 	}
 	if can.Free < minFree && !slices.ContainsFunc(can.Lacks, func(lack api.Lack) bool { return lack.What == "disk" }) {
 		fatal = append(fatal, fmt.Sprintf("only %d MiB of disk are free there", can.Free>>20))

@@ -19,6 +19,7 @@ type Lack struct {
 	// Fatal says that nothing can be built without it; else only some packages
 	// cannot, or builds are less apart.
 	Fatal bool
+	Hint  string // what to do about it; empty: nothing that is known
 }
 
 func (l Lack) String() string { return l.What + " " + l.Why }
@@ -29,6 +30,8 @@ func needed() (fatal, usual []string) {
 	return []string{"makepkg", "bash", "bsdtar", "fakeroot", "zstd"}, []string{"gcc", "make", "strip", "patch", "git", "gpg", "xz"}
 }
 
+const installHint = "base-devel, or what your distribution has in its place, is what builds need"
+
 // Lacks looks for what builds need on this machine: programs, room on the disk,
 // isolation.
 func (l *Local) Lacks(ctx context.Context) ([]Lack, error) {
@@ -36,12 +39,12 @@ func (l *Local) Lacks(ctx context.Context) ([]Lack, error) {
 	fatal, usual := needed()
 	for _, name := range slices.Concat(fatal, usual) {
 		if _, err := find(name, buildPath()); err != nil {
-			lacks = append(lacks, Lack{name, "is not installed", slices.Contains(fatal, name)})
+			lacks = append(lacks, Lack{What: name, Why: "is not installed", Fatal: slices.Contains(fatal, name), Hint: installHint})
 		}
 	}
 	if l.config.Builder == Devtools {
 		if _, err := find("archbuild", buildPath()); err != nil {
-			lacks = append(lacks, Lack{"archbuild", "is not installed", true})
+			lacks = append(lacks, Lack{What: "archbuild", Why: "is not installed", Fatal: true, Hint: installHint})
 		}
 	}
 	var disk unix.Statfs_t
@@ -49,7 +52,7 @@ func (l *Local) Lacks(ctx context.Context) ([]Lack, error) {
 		return nil, fmt.Errorf("asking for the room in %s: %w", l.dir, err)
 	}
 	if free := int64(disk.Bavail) * disk.Bsize; free < minFreeDisk {
-		lacks = append(lacks, Lack{"disk", fmt.Sprintf("has only %d MiB free in %s", free>>20, l.dir), true})
+		lacks = append(lacks, Lack{What: "disk", Why: fmt.Sprintf("has only %d MiB free in %s", free>>20, l.dir), Fatal: true})
 	}
 	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	defer stop()
@@ -57,7 +60,7 @@ func (l *Local) Lacks(ctx context.Context) ([]Lack, error) {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		lacks = append(lacks, Lack{"sandbox", "is not to be had: " + err.Error(), !refused(err) && !l.config.NoNamespaces})
+		lacks = append(lacks, Lack{What: "sandbox", Why: "is not to be had: " + err.Error(), Fatal: !refused(err) && !l.config.NoNamespaces})
 	}
 	return lacks, nil
 }

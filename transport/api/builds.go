@@ -76,6 +76,7 @@ type Lack struct {
 	What  string `json:"what"`            // a program, "disk", "sandbox"
 	Why   string `json:"why"`             // what is wrong with it, as what follows its name
 	Fatal bool   `json:"fatal,omitempty"` // nothing can be built without it
+	Hint  string `json:"hint,omitempty"`  // what to do about it
 }
 
 // Object names bytes by what they are.

@@ -82,9 +82,11 @@ func (s *Server) putUploadFile(c *call) error {
 	if err != nil {
 		return err
 	}
-	f, err := set.goOn(name)
+	var f *uploadFile
 	if offset == 0 {
 		f, err = set.begin(name, size)
+	} else {
+		f, err = set.goOn(name)
 	}
 	if err != nil {
 		return err

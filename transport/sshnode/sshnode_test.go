@@ -374,6 +374,20 @@ func TestKilledServerLeavesNothing(t *testing.T) {
 	// awaitEmpty checks that.
 }
 
+// anotherVersion is a program that does the same, and is another for workers.
+func anotherVersion(t *testing.T) string {
+	t.Helper()
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "ahriman")
+	if err := os.WriteFile(path, append(program, "another version"...), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // TestVersionsShareScratch has masters of two versions build at once on one
 // worker, where each has a server of its own: one that dies, and the next that
 // removes what it left, does the other's build no harm.
@@ -382,14 +396,7 @@ func TestVersionsShareScratch(t *testing.T) {
 		t.Skip("-short: it is about other processes")
 	}
 	w := newWorker(t, sshtest.Options{})
-	program, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := filepath.Join(t.TempDir(), "ahriman")
-	if err := os.WriteFile(other, append(program, "another version"...), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	other := anotherVersion(t)
 	one := w.runner(nil)
 	version := func(c *sshnode.Config) { c.Binary = other }
 	two := w.runner(version)
@@ -559,14 +566,7 @@ func TestTwoVersions(t *testing.T) {
 	}
 	t.Parallel()
 	w := newWorker(t, sshtest.Options{})
-	program, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other := filepath.Join(t.TempDir(), "ahriman")
-	if err := os.WriteFile(other, append(program, "another version"...), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	other := anotherVersion(t)
 	var wait sync.WaitGroup
 	for name, binary := range map[string]string{"old": "", "new": other} {
 		wait.Go(func() {
