@@ -25,7 +25,7 @@ func Main(ctx context.Context, env Env) int {
 	if code, ok := build.SandboxMain(env.Args); ok {
 		return code
 	}
-	env.Stdout = &stdout{Writer: env.Stdout}
+	env.Stdout, env.interrupted = &stdout{Writer: env.Stdout}, ctx.Done()
 	env.sshDialer = sync.OnceValues(func() (*sshdial.Dialer, error) { return newSSHDialer(&env) })
 	err := run(ctx, &env)
 	code := status(ctx, err)

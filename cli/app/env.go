@@ -17,10 +17,12 @@ import (
 // and write through it only, which is what lets tests run them in-process.
 type Env struct {
 	Args    []string  // the command line without the program's name
-	Stdin   io.Reader // items for a command given "-"
+	Stdin   io.Reader // items for a command given "-": see Input
 	Stdout  io.Writer // results: one a line, or a table
 	Stderr  io.Writer // everything meant for a person
 	Environ []string  // "KEY=value", as os.Environ gives it; the last one wins
+
+	interrupted <-chan struct{} // closed when the command is to end
 
 	// sshDialer is that of all workers, so that a passphrase is asked for once.
 	sshDialer func() (*sshdial.Dialer, error)

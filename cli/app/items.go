@@ -57,7 +57,7 @@ func Items(env *Env, args []string, fields ...string) iter.Seq2[Item, error] {
 				}
 				continue
 			}
-			if !readLines(env.Stdin, fields, yield) {
+			if !readLines(env.Input(), fields, yield) {
 				return
 			}
 		}

@@ -51,7 +51,7 @@ func (c *patchAdd) Run(ctx context.Context, env *Env, globals *Globals) error {
 
 // value reads the value, without white space around it.
 func (c *patchAdd) value(env *Env) (string, error) {
-	from, name := env.Stdin, "standard input"
+	from, name := env.Input(), "standard input"
 	if c.Patch != "" && c.Patch != "-" {
 		file, err := os.Open(c.Patch)
 		if err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -91,7 +92,12 @@ func (c *repoRestore) open(env *Env) (*os.File, error) {
 		f.Close()
 		return nil, err
 	}
-	if _, err := io.Copy(f, env.Stdin); err != nil {
+	// What is no archive is not read to an end that it may not have.
+	archive, err := gzip.NewReader(io.TeeReader(env.Input(), f))
+	if err == nil {
+		_, err = io.Copy(io.Discard, archive)
+	}
+	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("reading standard input: %w", err)
 	}

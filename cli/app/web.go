@@ -135,7 +135,7 @@ func listenTCP(address string, s *config.Settings, logger *slog.Logger) (net.Lis
 func writeWhole(path, text string) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
-		return err
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.WriteString(text)
