@@ -205,9 +205,10 @@ func (b *bad) stops(line, header, body string) func() answer {
 // conflict is a Go client's upload of other bytes under a published name.
 func (b *bad) conflict() answer {
 	other := packageFile(b.t, fooFile, []byte("other"))
+	signature := b.sign(b.t.(*testing.T), b.home, b.key, other)
 	return b.send(part{api.PartPackage, fooFile, other},
-		part{api.PartSignature, fooFile + ".sig", b.sign(b.t.(*testing.T), b.home, b.key, other)},
-		part{api.PartSHA256, "", []byte(api.DigestLine(sum(other), fooFile) + api.DigestLine(sum(b.sign(b.t.(*testing.T), b.home, b.key, other)), fooFile+".sig"))})
+		part{api.PartSignature, fooFile + ".sig", signature},
+		part{api.PartSHA256, "", []byte(api.DigestLine(sum(other), fooFile) + api.DigestLine(sum(signature), fooFile+".sig"))})
 }
 
 // badPieces are uploads in pieces; each has an id of its own.
