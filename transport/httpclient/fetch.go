@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -74,7 +75,11 @@ func (j *remoteJob) fetch(ctx context.Context, object api.Object, path string, m
 			if digest := hex.EncodeToString(got.sum.Sum(nil)); digest != object.SHA256 {
 				return falsef("its sha256 is %s, not %s as announced", digest, object.SHA256)
 			}
-			return file.Close()
+			info, err := file.Stat()
+			if err == nil {
+				j.runner.config.Digests.add(info, object.SHA256) // another build may need it
+			}
+			return errors.Join(err, file.Close())
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case got.err != nil:

@@ -243,7 +243,7 @@ func (j *remoteJob) follow(ctx context.Context) {
 			var result *build.Result
 			if result, err = j.outcome(ctx, state); ctx.Err() == nil {
 				j.finish(result, err)
-				j.forget(ctx)
+				j.runner.forgetting.Go(func() { j.forget(ctx) })
 			}
 			return
 		}

@@ -56,6 +56,8 @@ type RunnerConfig struct {
 	Silence time.Duration
 	// SourceLimits bound the sources of one build.
 	SourceLimits source.Limits
+	// Digests are those of files that several Runners send; nil: its own.
+	Digests *Digests
 }
 
 // Runner builds on another node of ours, over HTTP. What a build needs is sent
@@ -68,8 +70,8 @@ type Runner struct {
 	dir    string   // of its own below Scratch
 	lock   *os.File // held while dir is in use
 
-	sending chan struct{} // holds one: objects are sent one after the other
-	digests digests
+	sending    chan struct{}  // holds one: objects are sent one after the other
+	forgetting sync.WaitGroup // of ended builds on the worker; Close waits for it
 
 	mu    sync.Mutex
 	jobs  map[string]*remoteJob
@@ -107,6 +109,7 @@ func NewRunner(config RunnerConfig) (*Runner, error) {
 	config.Name = cmp.Or(config.Name, client.Address())
 	config.Lease = cmp.Or(config.Lease, api.DefaultLease)
 	config.Silence = cmp.Or(config.Silence, defaultSilence)
+	config.Digests = cmp.Or(config.Digests, new(Digests))
 	r := &Runner{config: config, client: client, jobs: map[string]*remoteJob{}, sending: make(chan struct{}, 1)}
 	if r.dir, r.lock, err = openScratch(config.Scratch); err != nil {
 		return nil, fmt.Errorf("preparing for worker %s: %w", config.Name, err)
@@ -177,6 +180,7 @@ func lockDirectory(dir string) (*os.File, error) {
 // Close removes what was fetched and not moved elsewhere. Builds that still run
 // go on for their lease; no Attach may be in progress.
 func (r *Runner) Close() error {
+	r.forgetting.Wait()
 	r.mu.Lock()
 	for _, j := range r.jobs {
 		j.log.Close()
@@ -363,55 +367,12 @@ func (r *Runner) Cancel(ctx context.Context, id string) error {
 	return err
 }
 
-// digests remembers the digests of files, which are sent to one worker after
-// the other build.
-type digests struct {
-	mu    sync.Mutex
-	known map[fileState]string
-}
-
-// fileState is a file as it was when it was read.
-type fileState struct {
-	path     string
-	size     int64
-	modified time.Time
-}
-
-// maxDigests bounds what digests remembers.
-const maxDigests = 100_000
-
-// object describes the file at path.
-func (d *digests) object(path string) (api.Object, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return api.Object{}, err
-	}
-	key := fileState{path, info.Size(), info.ModTime()}
-	object := api.Object{Name: filepath.Base(path), Size: info.Size()}
-	d.mu.Lock()
-	digest, ok := d.known[key]
-	d.mu.Unlock()
-	if !ok {
-		if digest, err = fileDigest(path); err != nil {
-			return object, err
-		}
-		d.mu.Lock()
-		if d.known == nil || len(d.known) >= maxDigests {
-			d.known = map[fileState]string{}
-		}
-		d.known[key] = digest
-		d.mu.Unlock()
-	}
-	object.SHA256 = digest
-	return object, nil
-}
-
 // objectsOf describes the dependencies of a job: of two files of one name the
 // first counts.
 func (r *Runner) objectsOf(paths []string) (objects []api.Object, from map[string]string, err error) {
 	from = map[string]string{}
 	for _, path := range paths {
-		object, err := r.digests.object(path)
+		object, err := r.config.Digests.object(path)
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading a package that is needed: %w", err)
 		}

@@ -159,7 +159,7 @@ func (o *objects) receive(ctx context.Context, digest string, offset, size int64
 	if err := resumeAt(part, offset, sum); err != nil {
 		return err
 	}
-	into := &intoFile{file: part}
+	into := &sink{file: part, written: offset, flushed: offset}
 	n, err := io.CopyBuffer(io.MultiWriter(into, sum), io.LimitReader(body, size-offset+1), make([]byte, 256<<10))
 	switch got := offset + n; {
 	case into.err != nil:
@@ -211,19 +211,6 @@ func syncDirectory(path string) error {
 	}
 	defer d.Close()
 	return d.Sync()
-}
-
-// intoFile remembers that it was the file that could not be written, and not
-// the body that could not be read.
-type intoFile struct {
-	file *os.File
-	err  error
-}
-
-func (w *intoFile) Write(p []byte) (int, error) {
-	n, err := w.file.Write(p)
-	w.err = err
-	return n, err
 }
 
 // diskError tells a client that this node's disk is the trouble.

@@ -10,7 +10,7 @@ import (
 // arrives.
 const flushEvery = 16 << 20
 
-// sink writes a file from its beginning.
+// sink writes a file, from its beginning or where written says.
 type sink struct {
 	file *os.File
 	here int64 // so many bytes are there already, and are not written again
