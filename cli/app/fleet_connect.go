@@ -51,6 +51,8 @@ type connections struct {
 
 	planning bool // nothing will be built: this machine need not be able to
 
+	digests httpclient.Digests // of what several of them are sent
+
 	mu   sync.Mutex
 	open map[string]*connection // by address
 }
@@ -162,13 +164,13 @@ func (c *connections) prepare(one *connection) (err error) {
 		}
 	case sshdial.Scheme:
 		one.kind = kindSSH
-		one.runner, err = sshRunner(c.env, one.member.Member, c.scratch)
+		one.runner, err = sshRunner(c.env, one.member.Member, c.scratch, &c.digests)
 	default:
 		var remote httpclient.Config
 		if remote, err = workerConfig(one.member.Member, c.settings); err != nil {
 			return err
 		}
-		one.runner, err = httpclient.NewRunner(httpclient.RunnerConfig{Config: remote, Name: one.member.Name, Scratch: c.scratch})
+		one.runner, err = httpclient.NewRunner(httpclient.RunnerConfig{Config: remote, Name: one.member.Name, Scratch: c.scratch, Digests: &c.digests})
 		one.python = func() (build.Runner, error) {
 			if c.arrived == nil {
 				return nil, nil

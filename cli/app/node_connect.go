@@ -19,15 +19,15 @@ type nodeConnect struct {
 	Slots int `default:"1" help:"builds between which the processors are shared"`
 }
 
-// Run passes standard input and output on to the server of this program.
-func (c *nodeConnect) Run(ctx context.Context, env *Env) error {
+// Run hands standard input and output over to the server of this program.
+func (c *nodeConnect) Run(ctx context.Context) error {
 	// Started by sshd; what it serves is this very file.
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("looking for this program: %w", err)
 	}
 	return sshnode.Connect(ctx, sshnode.ConnectConfig{
-		Program: self, Serve: []string{"node-serve", "--slots", strconv.Itoa(c.Slots)}, In: env.Stdin, Out: env.Stdout,
+		Program: self, Serve: []string{"node-serve", "--slots", strconv.Itoa(c.Slots)}, In: os.Stdin, Out: os.Stdout,
 	})
 }
 

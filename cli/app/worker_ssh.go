@@ -14,6 +14,7 @@ import (
 
 	"ahriman/core/build"
 	"ahriman/core/store"
+	"ahriman/transport/httpclient"
 	"ahriman/transport/sshdial"
 	"ahriman/transport/sshnode"
 )
@@ -31,7 +32,7 @@ func newSSHDialer(env *Env) (*sshdial.Dialer, error) {
 }
 
 // sshRunner makes the runner of a worker through SSH; it does not connect yet.
-func sshRunner(env *Env, m store.Member, scratch string) (*sshnode.Runner, error) {
+func sshRunner(env *Env, m store.Member, scratch string, digests *httpclient.Digests) (*sshnode.Runner, error) {
 	target, err := sshdial.ParseTarget(m.Address)
 	if err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func sshRunner(env *Env, m store.Member, scratch string) (*sshnode.Runner, error
 		return nil, err
 	}
 	return sshnode.NewRunner(sshnode.Config{
-		Target: target, Dialer: dialer, Slots: m.Slots, AcceptHostKeys: accept, Name: m.Name, Scratch: scratch,
+		Target: target, Dialer: dialer, Slots: m.Slots, AcceptHostKeys: accept, Name: m.Name, Scratch: scratch, Digests: digests,
 		Progress: func(p build.Progress) { env.showTransfer(target.String(), p) },
 	})
 }

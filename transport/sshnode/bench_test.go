@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 func (w *worker) ssh(program string, args ...string) *exec.Cmd {
 	dir := filepath.Join(w.server.Home, ".ssh")
 	options := []string{"-q", "-F", "none", "-o", "UserKnownHostsFile=" + dir + "/known_hosts", "-o", "IdentityFile=" + dir + "/id_ed25519",
-		"-o", "IdentityAgent=none", "-o", "User=" + w.server.User, "-o", "Port=" + w.relay.Addr[len("127.0.0.1:"):],
+		"-o", "IdentityAgent=none", "-o", "User=" + w.server.User, "-o", "Port=" + w.addr[len("127.0.0.1:"):],
 		"-o", "ControlPath=" + dir + "/control"}
 	return exec.Command(program, append(options, args...)...)
 }
@@ -92,77 +94,109 @@ func BenchmarkTrivial(b *testing.B) {
 // transferSize is that of the files of BenchmarkTransfer.
 const transferSize = 128 << 20
 
-// BenchmarkTransfer sends what a build needs and fetches what it gave, through a
-// connection that stands, with all that belongs to it: the request, the digests,
-// the outcome. scp does neither check nor ask; the goal is nine tenths of its rate.
+// BenchmarkTransfer fetches what a build gave and sends it as what another build
+// needs, through a connection that stands, with all that belongs to it: the
+// request, the checks, the disk, the outcome. scp, which neither checks nor syncs,
+// carries the same file in turn. "unread" is a package that did not come from a
+// worker, and has to be read for its digest first.
 func BenchmarkTransfer(b *testing.B) {
 	for _, delay := range []time.Duration{0, 50 * time.Millisecond} {
-		w := newWorker(b, sshtest.Options{})
-		w.relay.Delay(delay)
-		w.keepSSH()
-		r := w.runner(nil)
-		if _, err := r.Capabilities(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-		here, there := filepath.Join(b.TempDir(), "needed-1-1-any.pkg.tar"), filepath.Join(w.server.Cache, "file")
-		run := func(name string, do func(b *testing.B)) {
-			b.Run(fmt.Sprintf("delay=%s/%s", delay, name), func(b *testing.B) {
-				b.SetBytes(transferSize)
-				do(b)
-			})
-		}
-		run("send", func(b *testing.B) { benchmarkSend(b, r, here) })
-		run("send-scp", func(b *testing.B) { w.benchmarkSCP(b, here, "127.0.0.1:"+there) })
-		run("fetch", func(b *testing.B) { benchmarkFetch(b, r) })
-		run("fetch-scp", func(b *testing.B) { w.benchmarkSCP(b, "127.0.0.1:"+there, here) })
+		b.Run(fmt.Sprintf("delay=%s", delay), func(b *testing.B) {
+			w := newWorker(b, sshtest.Options{})
+			if delay == 0 {
+				w.addr = w.server.Addr
+			}
+			w.relay.Delay(delay)
+			w.keepSSH()
+			t := &transfers{worker: w, runner: w.runner(nil), source: bigPackage(b, transferSize), took: map[string][]time.Duration{}}
+			for b.Loop() {
+				t.turn(b)
+			}
+			b.ReportMetric(0, "ns/op") // of all together
+			for _, way := range []string{"fetch", "send", "send-unread"} {
+				scp := median(t.took["scp-"+strings.TrimSuffix(way, "-unread")])
+				b.ReportMetric(transferSize/1e6/median(t.took[way]), way+"-MB/s")
+				b.ReportMetric(scp/median(t.took[way]), way+"-of-scp")
+			}
+		})
 	}
 }
 
-// serial numbers builds and what they need.
-var serial int
+func median(times []time.Duration) float64 {
+	slices.Sort(times)
+	return times[len(times)/2].Seconds()
+}
 
-// benchmarkSend begins builds that need a file that is not there yet.
-func benchmarkSend(b *testing.B, r *sshnode.Runner, path string) {
-	for b.Loop() {
-		b.StopTimer()
-		serial++
-		if err := os.WriteFile(path, fmt.Appendf(make([]byte, transferSize-20), "%020d", serial), 0o644); err != nil {
+// transfers are those of BenchmarkTransfer.
+type transfers struct {
+	*worker
+	runner *sshnode.Runner
+	source string // of a package
+	turns  int
+	took   map[string][]time.Duration
+}
+
+// turn does all of it once. Nobody writes over a file, whose memory is warm, and
+// none is left to the next turn.
+func (t *transfers) turn(b *testing.B) {
+	t.turns++
+	dir := b.TempDir()
+	job := build.Job{ID: fmt.Sprint("fetch", t.turns), Base: "big", Architecture: "x86_64", Source: t.source}
+	if err := t.runner.Start(b.Context(), job); err != nil {
+		b.Fatal(err)
+	}
+	built(b, t.runner)
+	var fetched string
+	t.measure(b, "fetch", func() error {
+		result, err := t.runner.Attach(b.Context(), job.ID, io.Discard)
+		if err == nil {
+			fetched = result.Files[0]
+		}
+		return err
+	})
+	t.send(b, "send", fetched)
+	unread, there := filepath.Join(dir, filepath.Base(fetched)), filepath.Join(t.server.Cache, "scp")
+	t.measure(b, "scp-send", func() error { return t.scp(fetched, "127.0.0.1:"+there) })
+	t.measure(b, "scp-fetch", func() error { return t.scp("127.0.0.1:"+there, unread) })
+	t.send(b, "send-unread", unread)
+	for _, path := range []string{fetched, unread, there} {
+		if err := os.Remove(path); err != nil {
 			b.Fatal(err)
 		}
-		job := build.Job{ID: fmt.Sprint("send", serial), Base: "x", Architecture: "x86_64", Source: buildtest.PKGBUILD(b, "x", ":"),
-			Dependencies: []string{path}}
-		b.StartTimer()
-		if err := r.Start(b.Context(), job); err != nil {
-			b.Fatal(err)
-		}
-		b.StopTimer()
-		_, _ = r.Attach(b.Context(), job.ID, io.Discard) // what it needs is no package
-		b.StartTimer()
 	}
 }
 
-// benchmarkFetch attaches to builds that have ended.
-func benchmarkFetch(b *testing.B, r *sshnode.Runner) {
-	source := bigPackage(b, transferSize)
-	for b.Loop() {
-		b.StopTimer()
-		serial++
-		job := build.Job{ID: fmt.Sprint("fetch", serial), Base: "big", Architecture: "x86_64", Source: source}
-		if err := r.Start(b.Context(), job); err != nil {
-			b.Fatal(err)
-		}
-		built(b, r)
-		b.StartTimer()
-		if _, err := r.Attach(b.Context(), job.ID, io.Discard); err != nil {
+// send begins a build that needs a file, which is gone from there at its end.
+func (t *transfers) send(b *testing.B, way, path string) {
+	job := build.Job{ID: fmt.Sprint(way, t.turns), Base: "x", Architecture: "x86_64", Source: buildtest.PKGBUILD(b, "x", ":"),
+		Dependencies: []string{path}}
+	t.measure(b, way, func() error { return t.runner.Start(b.Context(), job) })
+	if _, err := t.runner.Attach(b.Context(), job.ID, io.Discard); err != nil {
+		b.Fatal(err)
+	}
+	objects, err := filepath.Glob(filepath.Join(t.server.Cache, "ahriman/*/*/work/objects/*"))
+	if err != nil || len(objects) == 0 {
+		b.Fatal(objects, err)
+	}
+	for _, object := range objects {
+		if err := os.Remove(object); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func (w *worker) benchmarkSCP(b *testing.B, from, to string) {
-	for b.Loop() {
-		if out, err := w.ssh("scp", from, to).CombinedOutput(); err != nil {
-			b.Fatalf("%v\n%s", err, out)
-		}
+// measure measures what do takes.
+func (t *transfers) measure(b *testing.B, what string, do func() error) {
+	begin := time.Now()
+	if err := do(); err != nil {
+		b.Fatal(err)
 	}
+	t.took[what] = append(t.took[what], time.Since(begin))
+}
+
+func (w *worker) scp(from, to string) error {
+	if out, err := w.ssh("scp", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	return nil
 }

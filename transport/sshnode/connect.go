@@ -23,12 +23,11 @@ const startTime = 20 * time.Second
 type ConnectConfig struct {
 	Program string   // its path, in the directory that is the server's
 	Serve   []string // its arguments to run Serve, with file descriptor 3 as Ready
-	In      io.Reader
-	Out     io.Writer
+	In, Out *os.File // of the session; Connect closes them
 }
 
-// Connect passes In and Out on to the server in the program's directory, and
-// starts it when there is none. It returns when either side ends.
+// Connect hands In and Out over to the server in the program's directory, and
+// starts it when there is none. It returns when the server has done with them.
 func Connect(ctx context.Context, config ConnectConfig) error {
 	conn, err := config.find(ctx)
 	if err != nil {
@@ -39,26 +38,15 @@ func Connect(ctx context.Context, config ConnectConfig) error {
 	if _, err := fmt.Fprintf(config.Out, "\n%s\n", wordReady); err != nil {
 		return err
 	}
-	ended := make(chan error, 2)
-	go func() {
-		ended <- pass(conn, config.In)
-	}()
-	go func() {
-		ended <- pass(config.Out, conn)
-	}()
-	// The other one may wait for input for ever; it ends with the process.
-	return <-ended
-}
-
-// pass copies in large pieces. splice(2), which io.Copy would find between a
-// socket and a pipe, moves them page by page and takes several times as long.
-func pass(to io.Writer, from io.Reader) error {
-	_, err := io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, make([]byte, 256<<10))
+	if err := handOver(conn, config.In, config.Out); err != nil {
+		return fmt.Errorf("handing the session over to the server: %w", err)
+	}
+	_, err = io.Copy(io.Discard, conn) // it ends with the session, and never says a thing
 	return err
 }
 
 // find connects to the server. One process at a time looks for it.
-func (c ConnectConfig) find(ctx context.Context) (net.Conn, error) {
+func (c ConnectConfig) find(ctx context.Context) (*net.UnixConn, error) {
 	dir := filepath.Dir(c.Program)
 	start, err := lockFile(filepath.Join(dir, startName), unix.LOCK_EX)
 	if err != nil {
@@ -75,13 +63,13 @@ func (c ConnectConfig) find(ctx context.Context) (net.Conn, error) {
 	return connect(ctx, dir)
 }
 
-func connect(ctx context.Context, dir string) (net.Conn, error) {
+func connect(ctx context.Context, dir string) (*net.UnixConn, error) {
 	name, release, err := socketIn(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", name)
+	conn, err := new(net.Dialer).DialUnix(ctx, "unix", nil, &net.UnixAddr{Name: name, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the server: %w", err)
 	}

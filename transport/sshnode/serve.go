@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -196,7 +195,7 @@ func socketIn(dir string) (name string, release func(), err error) {
 }
 
 // listen makes the socket; one that a dead server left is in nobody's way.
-func listen(dir string) (net.Listener, func(), error) {
+func listen(dir string) (*net.UnixListener, func(), error) {
 	name, release, err := socketIn(dir)
 	if err != nil {
 		return nil, nil, err
@@ -205,7 +204,7 @@ func listen(dir string) (net.Listener, func(), error) {
 		release()
 		return nil, nil, err
 	}
-	listener, err := net.Listen("unix", name)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: name, Net: "unix"})
 	if err != nil {
 		release()
 		return nil, nil, err
@@ -214,10 +213,10 @@ func listen(dir string) (net.Listener, func(), error) {
 }
 
 // serve answers until ctx ends or there is nothing to do any more.
-func serve(ctx context.Context, config ServeConfig, builds *httpserver.Builds, listener net.Listener) error {
+func serve(ctx context.Context, config ServeConfig, builds *httpserver.Builds, listener *net.UnixListener) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	present := &presence{Listener: listener}
+	sessions := takeSessions(listener, config.Log)
 	server := &http.Server{
 		Handler: builds, ReadHeaderTimeout: time.Minute,
 		ErrorLog:  slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
@@ -237,7 +236,7 @@ func serve(ctx context.Context, config ServeConfig, builds *httpserver.Builds, l
 	})
 	wait.Go(func() {
 		defer stop()
-		waitIdle(ctx, config, builds, present)
+		waitIdle(ctx, config, builds, sessions)
 	})
 	if config.Ready != nil {
 		if _, err := io.WriteString(config.Ready, wordServing); err != nil {
@@ -245,7 +244,7 @@ func serve(ctx context.Context, config ServeConfig, builds *httpserver.Builds, l
 		}
 		config.Ready.Close()
 	}
-	err := server.Serve(present)
+	err := server.Serve(sessions)
 	stop()
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
@@ -255,7 +254,7 @@ func serve(ctx context.Context, config ServeConfig, builds *httpserver.Builds, l
 
 // waitIdle returns once there has been nothing to do for as long as the
 // configuration says. Nobody can be looking for the server at that time.
-func waitIdle(ctx context.Context, config ServeConfig, builds *httpserver.Builds, present *presence) {
+func waitIdle(ctx context.Context, config ServeConfig, builds *httpserver.Builds, sessions *sessions) {
 	since := time.Now()
 	tick := time.NewTicker(max(config.Idle/10, 10*time.Millisecond))
 	defer tick.Stop()
@@ -265,7 +264,7 @@ func waitIdle(ctx context.Context, config ServeConfig, builds *httpserver.Builds
 			return
 		case <-tick.C:
 		}
-		if present.any() || !builds.Empty() {
+		if sessions.any() || !builds.Empty() {
 			since = time.Now()
 			continue
 		}
@@ -276,7 +275,7 @@ func waitIdle(ctx context.Context, config ServeConfig, builds *httpserver.Builds
 		if err != nil {
 			continue
 		}
-		if present.any() {
+		if sessions.any() {
 			start.Close()
 			continue
 		}
@@ -285,33 +284,4 @@ func waitIdle(ctx context.Context, config ServeConfig, builds *httpserver.Builds
 		start.Close()
 		return
 	}
-}
-
-// presence is a listener that counts the connections it made. (http.Server's
-// ConnState names one of HTTP/2 by two values.)
-type presence struct {
-	net.Listener
-	conns atomic.Int64
-}
-
-// Accept implements net.Listener.
-func (p *presence) Accept() (net.Conn, error) {
-	conn, err := p.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	p.conns.Add(1)
-	return &present{Conn: conn, leave: sync.OnceFunc(func() { p.conns.Add(-1) })}, nil
-}
-
-func (p *presence) any() bool { return p.conns.Load() > 0 }
-
-type present struct {
-	net.Conn
-	leave func()
-}
-
-func (p *present) Close() error {
-	p.leave()
-	return p.Conn.Close()
 }

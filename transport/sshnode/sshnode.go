@@ -3,12 +3,12 @@
 //
 // Here, a Runner connects through SSH, puts this program there when that very
 // version is missing, and speaks the HTTP of any worker with it, as HTTP/2, over
-// the standard input and output of one command, which is Connect. Connect passes
-// them on to a Unix socket, and starts behind it what listens there, which is
-// Serve: a process that outlives the connection, so that a build goes on for its
-// lease when the master is cut off and is found again over the next connection.
-// It ends by itself when there has been nothing to do for a while. Versions that
-// differ have servers of their own; masters of one version share one.
+// the standard input and output of one command, which is Connect. Connect hands
+// these over, on a Unix socket, to what it starts to listen there, which is Serve:
+// a process that outlives the connection, so that a build goes on for its lease
+// when the master is cut off and is found again over the next connection. It ends
+// by itself when there has been nothing to do for a while. Versions that differ
+// have servers of their own; masters of one version share one.
 //
 // All of it is in one directory, named by the machine, since several can share a
 // home, and the program's SHA-256, in the cache directory of who logs in:
@@ -54,6 +54,7 @@ type Config struct {
 	Lease        time.Duration
 	Silence      time.Duration
 	SourceLimits source.Limits
+	Digests      *httpclient.Digests
 
 	// Progress is told how much of the program has been sent, and the zero value
 	// once no more of it is; nil: nobody is told.
@@ -80,6 +81,7 @@ func NewRunner(config Config) (*Runner, error) {
 	runner, err := httpclient.NewRunner(httpclient.RunnerConfig{
 		Config: httpclient.Config{Address: "http://worker", Called: config.Target.String(), Dial: l.dial, HTTP2: true},
 		Name:   config.Name, Scratch: config.Scratch, Lease: config.Lease, Silence: config.Silence, SourceLimits: config.SourceLimits,
+		Digests: config.Digests,
 	})
 	if err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"ahriman/core/build"
 	"ahriman/core/build/buildtest"
@@ -69,6 +72,7 @@ type worker struct {
 	t      testing.TB
 	server *sshtest.Server
 	relay  *sshtest.Relay
+	addr   string // where clients connect: the relay
 }
 
 func newWorker(t testing.TB, options sshtest.Options) *worker {
@@ -79,8 +83,21 @@ func newWorker(t testing.TB, options sshtest.Options) *worker {
 	t.Cleanup(func() { w.awaitEmpty() })
 	w.server = sshtest.Start(t, options)
 	w.relay = sshtest.NewRelay(t, w.server.Addr)
+	w.addr = w.relay.Addr
 	w.server.Know(w.relay.Addr, w.server.Addr)
 	return w
+}
+
+// program returns the process there that runs a command of the program.
+func (w *worker) program(command string) int {
+	w.t.Helper()
+	for pid, line := range w.server.Programs() {
+		if strings.HasSuffix(line, " "+command+" ") {
+			return pid
+		}
+	}
+	w.t.Fatalf("no %s runs there", command)
+	return 0
 }
 
 // patience bounds every wait of the tests.
@@ -134,7 +151,7 @@ func (w *worker) runner(change func(*sshnode.Config)) *sshnode.Runner {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	target, err := sshdial.ParseTarget("ssh://" + w.relay.Addr)
+	target, err := sshdial.ParseTarget("ssh://" + w.addr)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -248,6 +265,11 @@ func TestBrokenConnectionIsAttachedAgain(t *testing.T) {
 		"cut":   w.relay.Cut,
 		"stall": func() { w.relay.Stall(); time.AfterFunc(2*time.Second, w.relay.Flow) },
 		"sshd":  w.server.Disconnect,
+		"session": func() {
+			if err := syscall.Kill(w.program("connect"), syscall.SIGKILL); err != nil {
+				t.Error(err)
+			}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.runner(func(c *sshnode.Config) { c.Silence = time.Second })
@@ -270,6 +292,49 @@ func TestBrokenConnectionIsAttachedAgain(t *testing.T) {
 				t.Errorf("the log has not each line once:\n%s", &text)
 			}
 		})
+	}
+}
+
+// TestStrangersAtTheSocket are processes that come to the server and hand nothing
+// over, or something else than a session. They are in nobody's way.
+func TestStrangersAtTheSocket(t *testing.T) {
+	w := newWorker(t, sshtest.Options{})
+	r := w.runner(nil)
+	if _, err := r.Capabilities(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	dirs, err := filepath.Glob(filepath.Join(w.server.Cache, "ahriman/*/*/socket"))
+	if err != nil || len(dirs) != 1 {
+		t.Fatal(dirs, err)
+	}
+	t.Chdir(filepath.Dir(dirs[0])) // the whole name is too long for a socket's
+	come := func() *net.UnixConn {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: "socket", Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		return conn
+	}
+	come() // says nothing
+	one := come()
+	if _, _, err := one.WriteMsgUnix([]byte{0}, unix.UnixRights(int(os.Stdin.Fd())), nil); err != nil {
+		t.Fatal(err)
+	}
+	none := come()
+	if _, err := none.Write([]byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+		t.Fatal(err)
+	}
+	for what, conn := range map[string]*net.UnixConn{"one file": one, "no file": none} {
+		if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := conn.Read(make([]byte, 1)); n > 0 || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: got %d bytes, %v; want the end", what, n, err)
+		}
+	}
+	if _, err := w.runner(nil).Capabilities(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -363,7 +428,7 @@ func TestKilledServerLeavesNothing(t *testing.T) {
 		done <- err
 	}()
 	await(t, "the build begins", text.has("ready\n"))
-	if err := syscall.Kill(w.serving(), syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(w.program("serve"), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-done; !errors.Is(err, build.ErrLost) {
@@ -406,7 +471,7 @@ func TestVersionsShareScratch(t *testing.T) {
 		t.Fatal(err)
 	}
 	buildtest.AwaitProcesses(t, mark)
-	dies, left := w.serving(), w.scratch()
+	dies, left := w.program("serve"), w.scratch()
 	if len(left) == 0 {
 		t.Fatal("a build has no scratch directory")
 	}

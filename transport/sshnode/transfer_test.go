@@ -108,18 +108,6 @@ func forget(t *testing.T, pid int) {
 	}
 }
 
-// serving is the process that serves there.
-func (w *worker) serving() int {
-	w.t.Helper()
-	for pid, command := range w.server.Programs() {
-		if strings.HasSuffix(command, " serve ") {
-			return pid
-		}
-	}
-	w.t.Fatal("nothing serves there")
-	return 0
-}
-
 // TestBigPackage fetches a big package, and has another build there need it, over
 // a connection that breaks at random. What arrives is what was sent, little of it
 // is sent again, and the memory of both ends does not grow with it.
@@ -139,7 +127,7 @@ func TestBigPackage(t *testing.T) {
 		t.Fatal(err)
 	}
 	built(t, r)
-	ends := map[string]int{"master": os.Getpid(), "worker": w.serving()}
+	ends := map[string]int{"master": os.Getpid(), "worker": w.program("serve")}
 	before := map[string]int64{}
 	for end, pid := range ends {
 		forget(t, pid)
