@@ -112,7 +112,7 @@ func (j *remoteJob) fetchRest(ctx context.Context, name string, got *received) e
 			if response.StatusCode != http.StatusPartialContent || response.Header.Get("Content-Range") != want {
 				return falsef("asked for %s, it answers %d with %q", want, response.StatusCode, response.Header.Get("Content-Range"))
 			}
-			_, err := io.CopyBuffer(got, io.LimitReader(response.Body, got.want-got.size), make([]byte, 256<<10))
+			_, err := io.CopyBuffer(got, io.LimitReader(response.Body, got.want-got.size), make([]byte, 1<<20))
 			return err
 		},
 	})

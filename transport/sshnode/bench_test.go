@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ahriman/core/build"
 	"ahriman/core/build/buildtest"
 	"ahriman/transport/sshdial/sshtest"
@@ -185,8 +187,9 @@ func (t *transfers) send(b *testing.B, way, path string) {
 	}
 }
 
-// measure measures what do takes.
+// measure measures what do takes, with a disk that has nothing left to do.
 func (t *transfers) measure(b *testing.B, what string, do func() error) {
+	unix.Sync()
 	begin := time.Now()
 	if err := do(); err != nil {
 		b.Fatal(err)
