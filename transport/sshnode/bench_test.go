@@ -99,7 +99,7 @@ const transferSize = 128 << 20
 // BenchmarkTransfer fetches what a build gave and sends it as what another build
 // needs, through a connection that stands, with all that belongs to it: the
 // request, the checks, the disk, the outcome. scp, which neither checks nor syncs,
-// carries the same file in turn. "unread" is a package that did not come from a
+// carries the same file then. "unread" is a package that did not come from a
 // worker, and has to be read for its digest first.
 func BenchmarkTransfer(b *testing.B) {
 	for _, delay := range []time.Duration{0, 50 * time.Millisecond} {
@@ -138,8 +138,8 @@ type transfers struct {
 	took   map[string][]time.Duration
 }
 
-// turn does all of it once. Nobody writes over a file, whose memory is warm, and
-// none is left to the next turn.
+// turn does all of it once. Nobody writes over a file, which would be quicker than
+// to make one, and none is left to the next turn.
 func (t *transfers) turn(b *testing.B) {
 	t.turns++
 	dir := b.TempDir()

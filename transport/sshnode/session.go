@@ -39,6 +39,9 @@ func takeOver(from *net.UnixConn) (*session, error) {
 	}
 	rights := make([]byte, unix.CmsgSpace(2*4))
 	_, n, _, _, err := from.ReadMsgUnix(make([]byte, 1), rights)
+	if err == nil {
+		err = from.SetReadDeadline(time.Time{})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +70,7 @@ func takeOver(from *net.UnixConn) (*session, error) {
 	if len(fds) != 2 {
 		return nil, errors.Join(fmt.Errorf("%d file descriptors came", len(fds)), s.in.Close())
 	}
-	return s, from.SetReadDeadline(time.Time{})
+	return s, nil
 }
 
 // session is a connection made of a command's standard input and output.
@@ -124,7 +127,7 @@ func takeSessions(listener *net.UnixListener, log *slog.Logger) *sessions {
 	return s
 }
 
-// acceptPause is after which a listener is asked again that had no descriptor left.
+// acceptPause is how long a process waits that has no file descriptor left.
 const acceptPause = 100 * time.Millisecond
 
 // take takes one session over, and waits for its end.
