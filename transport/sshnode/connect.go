@@ -23,7 +23,7 @@ const startTime = 20 * time.Second
 type ConnectConfig struct {
 	Program string   // its path, in the directory that is the server's
 	Serve   []string // its arguments to run Serve, with file descriptor 3 as Ready
-	In, Out *os.File // of the session; Connect closes them
+	In, Out *os.File // of the session; closed here once they are the server's
 }
 
 // Connect hands In and Out over to the server in the program's directory, and
