@@ -42,6 +42,9 @@ func Connect(ctx context.Context, config ConnectConfig) error {
 		return fmt.Errorf("handing the session over to the server: %w", err)
 	}
 	_, err = io.Copy(io.Discard, conn) // it ends with the session, and never says a thing
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return err
 }
 
