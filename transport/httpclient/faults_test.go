@@ -330,15 +330,15 @@ func TestMasterComesBack(t *testing.T) {
 	if err := <-left; !errors.Is(err, context.Canceled) {
 		t.Errorf("the first: %v", err)
 	}
-	second := newRunner(t, w.address, nil)
-	wait := buildtest.Follow(t, second, job.ID, "ready")
-	release()
-	result, err := wait()
-	if err != nil || len(result.Files) != 1 {
-		t.Fatalf("the second: %v, %v", result, err)
-	}
-	// The result was fetched, once.
-	_, err = newRunner(t, w.address, nil).Attach(t.Context(), job.ID, io.Discard)
+	t.Run("the second", func(t *testing.T) {
+		wait := buildtest.Follow(t, newRunner(t, w.address, nil), job.ID, "ready")
+		release()
+		if result, err := wait(); err != nil || len(result.Files) != 1 {
+			t.Fatalf("got %v, %v", result, err)
+		}
+	})
+	// The result was fetched, once: with the second's end, the worker has forgotten it.
+	_, err := newRunner(t, w.address, nil).Attach(t.Context(), job.ID, io.Discard)
 	if !errors.Is(err, build.ErrUnknownJob) || !errors.Is(err, build.ErrLost) {
 		t.Errorf("a third: got %v, want %v", err, build.ErrUnknownJob)
 	}
