@@ -27,7 +27,7 @@ function __ahriman_command_is
 end
 
 function __ahriman_commands
-    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-statistics repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup service-tree-migrate user-add user-list user-remove web web-reload'
+    string split ' ' 'aur-search search package-add add package-update package-remove remove package-status status package-info package-archives package-changes package-changes-remove package-copy copy package-hold package-logs logs package-pkgbuild package-pkgbuild-remove package-rollback package-status-remove package-status-update status-update package-unhold patch-add patch-list patch-remove patch-set-add vercmp repo-backup repo-check check repo-create-keyring repo-create-mirrorlist repo-daemon daemon repo-export repo-import repo-rebuild rebuild repo-remove-unknown remove-unknown repo-restore repo-rollback repo-statistics repo-status-update repo-update update build repo-report report repo-sync sync repo-triggers repo-tree repo-sign sign workers srcinfo help help-commands-unsafe help-version version upload service-clean clean repo-clean service-config config repo-config service-config-validate config-validate repo-config-validate service-key-import key-import service-repositories service-run run service-setup init repo-init repo-setup setup service-tree-migrate user-add user-list user-remove web web-reload'
 end
 
 # __ahriman_names KIND: names that ahriman knows.
@@ -85,7 +85,7 @@ complete -c ahriman -n '__ahriman_command_is package-status status' -l ahriman -
 complete -c ahriman -n '__ahriman_command_is package-status status' -s e -l exit-code -d 'exit 4 when there is nothing to show'
 complete -c ahriman -n '__ahriman_command_is package-status status' -l info -d 'show more of each package'
 complete -c ahriman -n '__ahriman_command_is package-status status' -l no-info -d 'not: show more of each package'
-complete -c ahriman -n '__ahriman_command_is package-status status' -s s -l status -x -a ' unknown pending building failed success' -d 'only packages of this status'
+complete -c ahriman -n '__ahriman_command_is package-status status' -s s -l status -x -a ' unknown pending building failed success' -d 'only packages of this status: unknown, pending, building, failed or success'
 complete -c ahriman -n '__ahriman_command_is package-status status' -l json -d 'print one JSON object a line'
 complete -c ahriman -n '__ahriman_command_is package-status status' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-info' -d 'print what package files say about themselves'
@@ -116,6 +116,10 @@ complete -c ahriman -n '__ahriman_command_is package-copy copy' -a '(__ahriman_n
 complete -c ahriman -n '__ahriman_command_is package-copy copy' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-hold' -d 'keep packages as they are when their sources get newer'
 complete -c ahriman -n '__ahriman_command_is package-hold' -a '(__ahriman_names packages)'
+complete -c ahriman -n __ahriman_no_command -a 'package-logs' -d 'show what the last build of a package said'
+complete -c ahriman -n __ahriman_no_command -a 'logs' -d 'show what the last build of a package said'
+complete -c ahriman -n '__ahriman_command_is package-logs logs' -s e -l exit-code -d 'exit 4 when there is nothing to show'
+complete -c ahriman -n '__ahriman_command_is package-logs logs' -a '(__ahriman_names packages)'
 complete -c ahriman -n __ahriman_no_command -a 'package-pkgbuild' -d 'show the PKGBUILD that a package was built from'
 complete -c ahriman -n '__ahriman_command_is package-pkgbuild' -s e -l exit-code -d 'exit 4 when there is nothing to show'
 complete -c ahriman -n '__ahriman_command_is package-pkgbuild' -a '(__ahriman_names packages)'

@@ -109,6 +109,7 @@ func newParser(env *Env, grammar *Grammar, exit func(int)) (*kong.Kong, error) {
 		kong.Writers(unwrap(env.Stdout), env.Stderr),
 		kong.Exit(exit),
 		kong.Resolvers(fromEnviron(env)),
+		kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(describeValue),
 		kong.ExplicitGroups(groups()),
@@ -117,6 +118,22 @@ func newParser(env *Env, grammar *Grammar, exit func(int)) (*kong.Kong, error) {
 			return nil
 		}),
 	)
+}
+
+// printHelp is kong's, but the help of a command has its own flags only.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	selected := ctx.Selected()
+	if selected == nil {
+		return kong.DefaultHelpPrinter(options, ctx)
+	}
+	for _, flag := range ctx.Model.Flags {
+		flag.Hidden = true
+	}
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(ctx.Stdout, "\nThe flags of all commands, such as -c, -r and -a: ahriman --help")
+	return err
 }
 
 // unwrap gives kong the file below, whose width it asks for.
@@ -175,7 +192,7 @@ func wrongUsage(err error, model *kong.Application) error {
 	if !errors.As(err, &parse) || parse.Context == nil {
 		return &UsageError{Message: err.Error()}
 	}
-	message, guess, _ := strings.Cut(err.Error(), ", did you mean ")
+	message, guess, _ := strings.Cut(plainly(err.Error()), ", did you mean ")
 	hint, usage := "ahriman --help lists the commands", "ahriman <command> [flags]"
 	if selected := parse.Context.Selected(); selected != nil {
 		usage = synopsis(selected)
@@ -190,6 +207,16 @@ func wrongUsage(err error, model *kong.Application) error {
 		hint = "did you mean " + strings.TrimSuffix(guess, "?") + "?"
 	}
 	return Hinted(&UsageError{Message: message, Usage: usage}, hint)
+}
+
+// plainly leaves out of kong's messages what is its own affair: the empty value
+// that stands for no choice, and its name for the end of the command line.
+func plainly(message string) string {
+	if what, _, ok := strings.Cut(message, " value but got \"EOL\""); ok {
+		what, _, _ = strings.Cut(what, ": expected ")
+		return what + " needs a value"
+	}
+	return strings.Replace(message, `must be one of "",`, "must be one of ", 1)
 }
 
 // synopsis is one line: how a command is used, without its aliases.

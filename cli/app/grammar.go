@@ -22,6 +22,7 @@ type Grammar struct {
 	PackageChangesRemove  packageChangesRemove  `cmd:"" name:"package-changes-remove" group:"package" help:"forget what package-changes shows"`
 	PackageCopy           packageCopy           `cmd:"" name:"package-copy" aliases:"copy" group:"package" help:"publish packages of another repository of this node"`
 	PackageHold           packageHold           `cmd:"" name:"package-hold" group:"package" help:"keep packages as they are when their sources get newer"`
+	PackageLogs           packageLogs           `cmd:"" name:"package-logs" aliases:"logs" group:"package" help:"show what the last build of a package said"`
 	PackagePkgbuild       packagePkgbuild       `cmd:"" name:"package-pkgbuild" group:"package" help:"show the PKGBUILD that a package was built from"`
 	PackagePkgbuildRemove packagePkgbuildRemove `cmd:"" name:"package-pkgbuild-remove" group:"package" help:"forget what package-pkgbuild shows"`
 	PackageRollback       packageRollback       `cmd:"" name:"package-rollback" group:"package" help:"publish an earlier version of a package"`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,11 +25,12 @@ type narrator struct {
 	done  int
 	end   time.Time // when they should be
 	rows  map[string]struct{}
+	tails map[string][]string // by base: the last lines of builds that run
 }
 
 func newNarrator(env *Env, globals *Globals, json, verbose bool) *narrator {
 	return &narrator{
-		env: env, json: json, quiet: globals.Quiet, verbose: verbose, rows: map[string]struct{}{},
+		env: env, json: json, quiet: globals.Quiet, verbose: verbose, rows: map[string]struct{}{}, tails: map[string][]string{},
 		out: ui.New(env.Stdout, env.Getenv), errs: ui.New(env.Stderr, env.Getenv),
 	}
 }
@@ -49,11 +51,7 @@ type runLine struct {
 // Observe prints the event.
 func (n *narrator) Observe(_ context.Context, e update.Event) error {
 	if lines, ok := e.(update.LogLines); ok {
-		if n.verbose && !n.quiet {
-			for _, line := range lines.Lines {
-				n.print(ui.Printable(line))
-			}
-		}
+		n.log(lines)
 		return nil
 	}
 	n.follow(e)
@@ -64,10 +62,38 @@ func (n *narrator) Observe(_ context.Context, e update.Event) error {
 	if n.json && n.env.unwritable() == nil { // else the end of the run says so
 		_ = n.out.JSON(line)
 	}
+	if ended, ok := e.(update.BuildEnded); ok {
+		n.tail(ended)
+	}
 	if !n.json {
 		n.tell(line)
 	}
 	return nil
+}
+
+// log prints what a build says, or keeps the end of it for tail.
+func (n *narrator) log(e update.LogLines) {
+	if n.verbose && !n.quiet {
+		for _, line := range e.Lines {
+			n.print(ui.Printable(line))
+		}
+		return
+	}
+	kept := append(n.tails[e.Base], e.Lines...)
+	n.tails[e.Base] = slices.Clone(kept[max(0, len(kept)-tailLines):])
+}
+
+// tail prints the end of what a failed build said, and where all of it is.
+func (n *narrator) tail(e update.BuildEnded) {
+	lines := n.tails[e.Package.Base]
+	delete(n.tails, e.Package.Base)
+	if e.Err == nil || len(lines) == 0 || n.json {
+		return
+	}
+	for _, line := range lines {
+		n.print("    " + ui.Printable(line))
+	}
+	n.print("    (all of it: ahriman package-logs " + e.Package.Base + ")")
 }
 
 // follow shows on a terminal who builds what, and how far all of it is.

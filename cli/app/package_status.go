@@ -19,7 +19,7 @@ type packageStatus struct {
 	Ahriman  bool     `help:"show the status of the service too, before the packages"`
 	ExitCode bool     `short:"e" help:"exit 4 when there is nothing to show"`
 	Info     bool     `negatable:"" help:"show more of each package"`
-	Status   string   `short:"s" enum:",unknown,pending,building,failed,success" default:"" help:"only packages of this status"`
+	Status   string   `short:"s" enum:",unknown,pending,building,failed,success" default:"" placeholder:"STATUS" help:"only packages of this status: unknown, pending, building, failed or success"`
 	JSON     bool     `name:"json" help:"print one JSON object a line"`
 	Package  []string `arg:"" optional:"" complete:"packages" help:"package bases; all when none is named"`
 }

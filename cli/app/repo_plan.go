@@ -67,10 +67,15 @@ func (c *repoUpdate) explain(ctx context.Context, env *Env, n *node, plan *updat
 	}
 	due, ok := plan.Due[c.Explain]
 	if !ok {
-		if _, err := n.store.Package(ctx, n.settings.ID, c.Explain); errors.Is(err, store.ErrUnknownPackage) {
+		record, err := n.store.Package(ctx, n.settings.ID, c.Explain)
+		if errors.Is(err, store.ErrUnknownPackage) {
 			return Hinted(err, "package-add asks for one")
 		}
-		return env.Out().Println(c.Explain + " is not due: nothing newer is known")
+		why := "nothing newer is known"
+		if record.Status == store.Failed {
+			why = "it failed (package-logs) and nothing newer is known; package-add asks for it again"
+		}
+		return env.Out().Println(c.Explain + " is not due: " + why)
 	}
 	return env.Out().Println(fmt.Sprintf("%s %s is due: %s. %s", due.Package.Base, due.Package.Version, due.Reason, plan.Explain(c.Explain)))
 }

@@ -1,11 +1,14 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 
+	"ahriman/core/alpm"
 	"ahriman/core/config"
+	"ahriman/core/store"
 	"ahriman/core/update"
 )
 
@@ -93,7 +96,22 @@ func (c *repoUpdate) run(ctx context.Context, env *Env, globals *Globals, reques
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	return nothing(empty && c.ExitCode)
+	if c.DryRun || c.Explain != "" {
+		return nothing(empty && c.ExitCode)
+	}
+	return cmp.Or(c.untouched(ctx, env, globals, request.Bases), nothing(empty && c.ExitCode))
+}
+
+// untouched says which of the bases that were named an update that went well
+// could do nothing for.
+func (c *repoUpdate) untouched(ctx context.Context, env *Env, globals *Globals, bases []string) error {
+	return globals.eachPackage(ctx, env, bases, func(db *store.DB, id alpm.RepositoryID, base string) error {
+		record, err := db.Package(ctx, id, base)
+		if err == nil && record.Status == store.Failed {
+			env.Warn("%s failed before and was not tried again: package-add asks for it", base)
+		}
+		return err
+	})
 }
 
 // nothing is the error of an empty result where --exit-code asks for one.

@@ -117,6 +117,16 @@ func (db *DB) Logs(ctx context.Context, id alpm.RepositoryID, base string, q Log
 	return lines, nil
 }
 
+// LastLog returns the last limit lines, 0 for all, of the newest run that a base
+// has a log of. Nil: it has none.
+func (db *DB) LastLog(ctx context.Context, id alpm.RepositoryID, base string, limit int) ([]LogLine, error) {
+	newest, err := db.Logs(ctx, id, base, LogQuery{Head: true, Limit: 1})
+	if err != nil || len(newest) == 0 {
+		return nil, err
+	}
+	return db.Logs(ctx, id, base, LogQuery{Version: newest[0].Version, Process: newest[0].Process, Limit: limit})
+}
+
 // RemoveLogs removes the log of a base: of one version, or all when it is empty.
 func (db *DB) RemoveLogs(ctx context.Context, id alpm.RepositoryID, base, version string) error {
 	_, err := db.exec(ctx, "DELETE FROM log_runs WHERE repository = ?1 AND base = ?2 AND (?3 = '' OR version = ?3)", key(id), base, version)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"ahriman/core/store"
 	"ahriman/transport/api"
 )
 
@@ -66,14 +65,11 @@ func (s *Server) packagePage(c *call) error {
 
 // lastLog puts the end of the newest log of a base on its page.
 func (s *Server) lastLog(c *call, r Repository, page *packagePage) error {
-	newest, err := s.config.Store.Logs(c.Context(), r.ID, c.base(), store.LogQuery{Head: true, Limit: 1})
-	if err != nil || len(newest) == 0 {
+	lines, err := s.config.Store.LastLog(c.Context(), r.ID, c.base(), shownLines+1)
+	if err != nil || len(lines) == 0 {
 		return err
 	}
-	page.LogVersion = newest[0].Version
-	lines, err := s.config.Store.Logs(c.Context(), r.ID, c.base(), store.LogQuery{
-		Version: newest[0].Version, Process: newest[0].Process, Limit: shownLines + 1,
-	})
+	page.LogVersion = lines[0].Version
 	size := 0
 	for _, line := range slices.Backward(lines) {
 		size += len(line.Message)
@@ -84,5 +80,5 @@ func (s *Server) lastLog(c *call, r Repository, page *packagePage) error {
 		page.Log = append(page.Log, invisible.ReplaceAllString(line.Message, ""))
 	}
 	slices.Reverse(page.Log)
-	return err
+	return nil
 }
