@@ -15,8 +15,13 @@ type LogRecord struct {
 	Version   string  `json:"version"` // of the package; or UnknownVersion
 }
 
-// Validate checks that the version is there.
-func (r LogRecord) Validate() error { return required("version", r.Version) }
+// Validate checks that version and time are there.
+func (r LogRecord) Validate() error {
+	if r.Created == 0 {
+		return Errorf(ErrBadRequest, "created is missing or 0")
+	}
+	return required("version", r.Version)
+}
 
 // Bounds of LogBatch; a server refuses more with ErrTooLarge.
 const (

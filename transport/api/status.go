@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -114,13 +115,25 @@ func (u PackageUpdate) Validate() error {
 	if u.Package == nil {
 		return nil
 	}
-	return required("package.base", u.Package.Base, "package.version", u.Package.Version,
-		"package.remote.source", string(u.Package.Origin.Source))
+	for _, name := range append(slices.Collect(maps.Keys(u.Package.Packages)), u.Package.Base) {
+		if err := alpm.CheckName(name); err != nil { // updates look for it among directories
+			return Errorf(ErrBadRequest, "package: %v", err)
+		}
+	}
+	return required("package.version", u.Package.Version, "package.remote.source", string(u.Package.Origin.Source))
 }
 
 // Hold is the body of POST PathHold.
 type Hold struct {
-	IsHeld bool `json:"is_held"`
+	IsHeld *bool `json:"is_held"`
+}
+
+// Validate checks that it is there: a body without it releases nothing.
+func (h Hold) Validate() error {
+	if h.IsHeld == nil {
+		return Errorf(ErrBadRequest, "is_held is missing")
+	}
+	return nil
 }
 
 // Changes is what changed in a package's sources since the last build.

@@ -26,9 +26,12 @@ func known(user store.User) identity {
 	return identity{name: user.Name, access: api.Access(user.Access), repository: user.Repository, bases: user.Bases}
 }
 
-// in says whether a repository is the user's to work on.
-func (who identity) in(id alpm.RepositoryID) bool {
-	return who.repository == (alpm.RepositoryID{}) || who.repository == id
+// in refuses a repository that is not the user's.
+func (who identity) in(id alpm.RepositoryID) error {
+	if who.repository == (alpm.RepositoryID{}) || who.repository == id {
+		return nil
+	}
+	return api.Errorf(api.ErrForbidden, "User %s may work on the repository %s only", who.name, who.repository)
 }
 
 // about refuses work on a base that is not among the user's.

@@ -270,6 +270,9 @@ func (b *bad) badTexts() map[string]func() answer {
 	get := func(path string) func() answer { return func() answer { return b.get(path) } }
 	logs, status := api.Path(api.PathLogs, "foo"), api.PathStatus
 	deep := strings.Repeat("[", 1<<20)
+	base := func(base, name string) string {
+		return `{"status":"success","package":{"base":"` + base + `","version":"1-1","remote":{"source":"local"},"packages":{"` + name + `":{}}}}`
+	}
 	return map[string]func() answer{
 		"400 broken JSON":         post(status, `{"status":`),
 		"400 no JSON":             post(status, "status=building"),
@@ -283,6 +286,13 @@ func (b *bad) badTexts() map[string]func() answer {
 		"400 unknown status":      post(status, `{"status":"sleeping"}`),
 		"400 huge number":         post(logs, `{"created":1e999,"message":"x","version":"1"}`),
 		"400 text as number":      post(logs, `{"created":"now","message":"x","version":"1"}`),
+		"400 no time":             post(logs, `{"message":"x","version":"1"}`),
+		"400 no hold":             post(api.Path(api.PathHold, "foo"), `{}`),
+		"400 base of dots":        post(api.Path(api.PathPackage, "x"), base("../../x", "x")),
+		"400 base is --help":      post(api.Path(api.PathPackage, "x"), base("--help", "x")),
+		"400 zero in a base":      post(api.Path(api.PathPackage, "x"), base(`x\u0000`, "x")),
+		"400 newline in a base":   post(api.Path(api.PathPackage, "x"), base(`x\n`, "x")),
+		"400 name a path":         post(api.Path(api.PathPackage, "x"), base("x", "../x")),
 		"413 a long body":         post(status, `{"status":"`+strings.Repeat("x", 17<<20)+`"}`),
 		"400 text as boolean":     post(api.PathUpdate, `{"aur":"yes"}`),
 		"400 no packages":         post(api.PathAdd, `{"packages":[]}`),

@@ -17,6 +17,9 @@ func (s *Server) addFileRoutes() {
 		prefix := "/repo/" + r.ID.String() + "/"
 		files := http.StripPrefix(prefix, r.Files)
 		s.add(prefix, route{http.MethodGet: {scope: api.ScopeRead, run: func(c *call) error {
+			if err := c.who.in(r.ID); err != nil {
+				return err
+			}
 			w := &refusing{ResponseWriter: c.w}
 			files.ServeHTTP(w, c.Request)
 			if w.status == 0 {

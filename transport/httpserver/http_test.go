@@ -99,8 +99,8 @@ func TestBodies(t *testing.T) {
 
 func TestEscapedPaths(t *testing.T) {
 	n := start(t, nil)
-	path := api.Path(api.PathPackage, "a/b")
-	body := `{"status":"success","package":{"base":"a/b","version":"1-1","remote":{"source":"local"},"packages":{}}}`
+	path := api.Path(api.PathPackage, "a%2F+b")
+	body := `{"status":"success","package":{"base":"a%2F+b","version":"1-1","remote":{"source":"local"},"packages":{}}}`
 	n.want(n.do("POST", path, strings.NewReader(body), worker()...), 204)
 	n.want(n.do("GET", path, nil), 200)
 	n.want(n.do("GET", path+"/", nil), 308)
@@ -116,6 +116,7 @@ func TestServiceOnly(t *testing.T) {
 		n.want(n.do("GET", path, nil, worker()...), 200)
 	}
 	n.want(n.do("POST", api.PathUpdate, strings.NewReader("{}"), worker()...), 200)
+	n.want(n.do("DELETE", api.PathRotateLogs, nil, worker()...), 204)
 }
 
 func TestUploadsOff(t *testing.T) {
@@ -218,7 +219,7 @@ func TestLogsAndEvents(t *testing.T) {
 	n.want(n.do("DELETE", api.PathRotateLogs+"?keep_last_records=-1", nil, worker()...), 400)
 
 	n.want(n.do("POST", api.PathEvents, strings.NewReader(`{"event":"e","object_id":"o","created":5,"data":{"k":1}}`), worker()...), 204)
-	n.want(n.do("POST", api.PathEvents, strings.NewReader(`{"event":"e","object_id":"p","created":6}`), worker()...), 204)
+	n.want(n.do("POST", api.PathEvents, strings.NewReader(`{"event":"e","object_id":"p","created":6,"data":null}`), worker()...), 204)
 	n.sameJSON(n.do("GET", api.PathEvents+"?from_date=4.5&to_date=5", nil, worker()...).body, `[{"event":"e","object_id":"o","created":5,"data":{"k":1}}]`)
 	n.sameJSON(n.do("GET", api.PathEvents+"?object_id=p&event=e", nil, worker()...).body, `[{"event":"e","object_id":"p","created":6}]`)
 	n.want(n.do("GET", api.PathEvents+"?from_date=x", nil, worker()...), 400)

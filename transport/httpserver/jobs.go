@@ -16,12 +16,39 @@ const pollJob = time.Second
 // submit makes the endpoint that begins jobs of a kind.
 func submit[In any](s *Server, scope api.Scope, kind string) endpoint {
 	return serveJSON(scope, inRepository(s, func(c *call, id alpm.RepositoryID, in In) (api.ProcessReply, error) {
-		if update, ok := any(in).(api.UpdateRequest); ok && !publishes(update) && !c.who.access.Allows(api.ScopeManage) {
-			return api.ProcessReply{}, api.Errorf(api.ErrForbidden, "User %s may ask for an update with manual only", c.who.name)
+		if err := c.who.mayAsk(kind, in); err != nil {
+			return api.ProcessReply{}, err
 		}
 		job, err := s.config.Submitter.Submit(c.Context(), id, kind, in, c.who.name)
 		return api.ProcessReply{ProcessID: job}, err
 	}))
+}
+
+// mayAsk refuses a job that is, or may come to be, about bases that are not the
+// user's.
+func (who identity) mayAsk(kind string, arguments any) error {
+	var bases []string
+	switch a := arguments.(type) {
+	case api.UpdateRequest:
+		if !publishes(a) && (len(who.bases) > 0 || !who.access.Allows(api.ScopeManage)) {
+			return api.Errorf(api.ErrForbidden, "User %s may ask for an update with manual only", who.name)
+		}
+	case api.AddRequest:
+		bases = a.Packages
+	case api.BasesRequest:
+		if kind == JobRebuild && len(who.bases) > 0 {
+			return api.Errorf(api.ErrForbidden, "User %s may not ask for a rebuild of whatever needs a package", who.name)
+		}
+		bases = a.Packages
+	case api.RollbackRequest:
+		bases = []string{a.Package}
+	}
+	for _, base := range bases {
+		if err := who.about(base); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publishes says whether an update only takes what was uploaded and requested.

@@ -189,7 +189,7 @@ func TestEventStreamEnds(t *testing.T) {
 	noticed := make(chan struct{})
 	var telling sync.WaitGroup
 	telling.Go(func() {
-		for i := 0; time.Now().Before(over); i++ {
+		for i := 1; time.Now().Before(over); i++ {
 			select {
 			case <-noticed:
 				return

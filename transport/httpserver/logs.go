@@ -12,9 +12,6 @@ import (
 )
 
 func lineOf(r api.LogRecord) store.LogLine {
-	if r.Created == 0 {
-		r.Created = float64(time.Now().UnixMicro()) / 1e6
-	}
 	return store.LogLine{Created: r.Created, Message: r.Message, Version: r.Version, Process: r.ProcessID}
 }
 
@@ -109,6 +106,9 @@ func (s *Server) getEvents(c *call, id alpm.RepositoryID, _ nothing) ([]api.Even
 	if paging.Limit == 0 {
 		return list, nil
 	}
+	if err := c.who.aboutObject(c); err != nil {
+		return nil, err
+	}
 	events, err := s.config.Store.Events(c.Context(), id, store.EventQuery{
 		Event: c.query.Get(api.QueryEvent), Object: c.query.Get(api.QueryObjectID), From: from, To: to,
 		Limit: paging.Limit, Offset: paging.Offset,
@@ -126,6 +126,9 @@ func eventOf(e store.Event) api.Event {
 func (s *Server) postEvent(c *call, id alpm.RepositoryID, in api.Event) (nothing, error) {
 	if err := c.who.about(in.ObjectID); err != nil {
 		return nothing{}, err
+	}
+	if string(in.Data) == "null" { // as if it were not there
+		in.Data = nil
 	}
 	return nothing{}, s.config.Store.AddEvent(c.Context(), id, store.Event{
 		Event: string(in.Event), Object: in.ObjectID, Created: in.Created, Message: in.Message, Data: in.Data,

@@ -3,6 +3,8 @@ package httpserver
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 
 	"ahriman/core/alpm"
 	"ahriman/core/source"
@@ -77,6 +79,9 @@ func (s *Server) postPackage(c *call, id alpm.RepositoryID, in api.PackageUpdate
 		if err := c.who.about(in.Package.Base); err != nil { // which need not be the path's
 			return nothing{}, err
 		}
+		if err := s.unclaimed(c.Context(), id, c.who, slices.Collect(maps.Keys(in.Package.Packages))...); err != nil {
+			return nothing{}, err
+		}
 		in.Package.Origin = in.Package.Origin.Portable() // updates here look where it says
 		return nothing{}, s.config.Store.SetPackage(c.Context(), id, *in.Package, store.Status(in.Status))
 	}
@@ -92,7 +97,7 @@ func (s *Server) deletePackage(c *call, id alpm.RepositoryID, _ nothing) (nothin
 }
 
 func (s *Server) postHold(c *call, id alpm.RepositoryID, in api.Hold) (nothing, error) {
-	return nothing{}, packageError(c.base(), s.config.Store.SetHeld(c.Context(), id, c.base(), in.IsHeld))
+	return nothing{}, packageError(c.base(), s.config.Store.SetHeld(c.Context(), id, c.base(), *in.IsHeld))
 }
 
 // known returns ErrNotFound for a base that the repository does not have.

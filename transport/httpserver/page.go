@@ -98,7 +98,7 @@ func (s *Server) page(c *call) error {
 		if data.Hidden || s.config.ServiceOnly {
 			break
 		}
-		if !c.who.in(r.ID) {
+		if c.who.in(r.ID) != nil {
 			continue
 		}
 		one, err := s.pageRepository(c, r)

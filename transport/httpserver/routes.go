@@ -93,11 +93,11 @@ func (s *Server) addStatusRoutes() {
 	})
 	s.add(api.PathLogsV2, route{"GET": serveJSON(api.ScopeInspect, inRepository(s, s.getLogsV2))})
 	s.add(api.PathNodeLogs, route{"POST": serveJSON(api.ScopeReport, inRepository(s, s.postLogs))})
-	s.add(api.PathRotateLogs, route{"DELETE": serveJSON(api.ScopeReport, inRepository(s, s.rotateLogs))})
 }
 
 // addServiceRoutes adds uploads, jobs and the configuration.
 func (s *Server) addServiceRoutes() {
+	s.add(api.PathRotateLogs, route{"DELETE": serveJSON(api.ScopeReport, inRepository(s, s.rotateLogs))})
 	s.add(api.PathProcess, route{"GET": serveJSON(api.ScopeInspect, s.getProcess)})
 	s.add(api.PathNodeProcess, route{"GET": serveJSON(api.ScopeInspect, s.getNodeProcess)})
 	if s.config.Uploads {

@@ -157,6 +157,7 @@ func TestScopeOfBases(t *testing.T) {
 		{"POST", api.PathPackage, "foo", `{"status":"building"}`, 204},
 		{"POST", api.PathPackage, "bar", `{"status":"building"}`, 403},
 		{"POST", api.PathPackage, "foo", other, 403}, // what counts is inside
+		{"POST", api.PathPackage, "foo", strings.Replace(strings.ReplaceAll(other, "bar", "foo"), `"foo":{}`, `"bar":{}`, 1), 403},
 		{"POST", api.PathChanges, "foo", `{}`, 204},
 		{"POST", api.PathChanges, "bar", `{}`, 403},
 		{"POST", api.PathLogs, "bar", `{"created":1,"message":"x","version":"1"}`, 403},
@@ -191,6 +192,57 @@ func TestScopeOfBases(t *testing.T) {
 		t.Errorf("refusal of a stolen name: %s", got.body)
 	}
 	n.sameWaiting(map[string]string{fooFile: sum(mine)})
+
+	// Nor by a name that makes the same file, and not before anybody told of it either.
+	doc := archive(t, "pkgname = bar-doc\npkgbase = bar\npkgver = 1-1\narch = any\n", nil)
+	n.want(n.upload(api.PathUpload+query(), worker(), part{api.PartPackage, "bar-doc-1-1-any.pkg.tar", doc}), 201)
+	for _, name := range []string{"bar-doc", "bar+doc"} {
+		its := archive(t, "pkgname = "+name+"\npkgbase = foo\npkgver = 1-1\narch = any\n", nil)
+		got = n.want(n.upload(api.PathUpload+query(), w, part{api.PartPackage, name + "-1-1-any.pkg.tar", its}), 403)
+		if !strings.Contains(readAll(got), "bar-doc is a package of bar") {
+			t.Errorf("refusal of %s: %s", name, got.body)
+		}
+	}
+	n.sameWaiting(map[string]string{fooFile: sum(mine), "bar-doc-1-1-any.pkg.tar": sum(doc)})
+}
+
+// TestJobsOfBases: who may work on one base only gets no others built, removed
+// or told about by asking for a job, or for events.
+func TestJobsOfBases(t *testing.T) {
+	n := start(t, nil)
+	user := func(name string, access store.Access, bases ...string) []string {
+		return n.token(store.User{Name: name, Access: access, Bases: bases})
+	}
+	full, reporter, worker := user("u1", store.Full, "foo"), user("u2", store.Reporter, "foo"), user("u3", store.RoleWorker, "foo")
+	for _, test := range []struct {
+		who                string
+		as                 []string
+		method, path, body string
+		want               int
+	}{
+		{"reporter", reporter, "POST", api.PathRequest, `{"packages":["foo"]}`, 200},
+		{"reporter", reporter, "POST", api.PathRequest, `{"packages":["foo","bar"]}`, 403},
+		{"full", full, "POST", api.PathAdd, `{"packages":["foo"]}`, 200},
+		{"full", full, "POST", api.PathAdd, `{"packages":["bar"]}`, 403},
+		{"full", full, "POST", api.PathRemove, `{"packages":["foo"]}`, 200},
+		{"full", full, "POST", api.PathRemove, `{"packages":["bar"]}`, 403},
+		{"full", full, "POST", api.PathRollback, `{"package":"foo","version":"1-1"}`, 200},
+		{"full", full, "POST", api.PathRollback, `{"package":"bar","version":"1-1"}`, 403},
+		{"full", full, "POST", api.PathRebuild, `{"packages":["foo"]}`, 403}, // of those that need foo
+		{"full", full, "POST", api.PathUpdate, `{}`, 403},
+		{"full", full, "POST", api.PathUpdate, `{"aur":false,"local":false}`, 200},
+		{"worker", worker, "POST", api.PathUpdate, `{"aur":false,"local":false}`, 200},
+		{"full", full, "GET", api.PathEvents, "", 403},
+		{"full", full, "GET", api.PathEvents + "?object_id=bar", "", 403},
+		{"full", full, "GET", api.PathEvents + "?object_id=foo", "", 200},
+		{"full", full, "HEAD", api.PathEventStream + "?event=build-log", "", 403},
+		{"full", full, "HEAD", api.PathEventStream + "?event=build-log&object_id=foo", "", 200},
+		{"full", full, "HEAD", api.PathEventStream + "?event=package-updated", "", 200}, // as anyone
+	} {
+		if got := n.do(test.method, test.path, strings.NewReader(test.body), test.as...); got.status != test.want {
+			t.Errorf("%s: %s %s %s: %d %s, want %d", test.who, test.method, test.path, test.body, got.status, got.body, test.want)
+		}
+	}
 }
 
 // TestScopeOfRepository is a worker of another repository.
@@ -200,6 +252,20 @@ func TestScopeOfRepository(t *testing.T) {
 	n.want(n.do("POST", api.PathStatus+query(), strings.NewReader(`{"status":"success"}`), w...), 403)
 	n.want(n.upload(api.PathUpload+query(), w, part{api.PartPackage, fooFile, packageFile(t, fooFile, nil)}), 403)
 	n.sameWaiting(map[string]string{})
+
+	// Logs are not followed from elsewhere either, also where anyone may read.
+	manager := n.token(store.User{Name: "m1", Access: store.Full, Repository: alpm.RepositoryID{Name: "other", Architecture: "x86_64"}})
+	n.want(n.do("HEAD", api.PathEventStream+query()+"&event=build-log", nil, manager...), 403)
+}
+
+// TestFilesOfRepository: where not everybody may read, a worker of another
+// repository does not.
+func TestFilesOfRepository(t *testing.T) {
+	n := start(t, func(c *httpserver.Config) { c.Auth.AllowReadOnly = false })
+	w := n.token(store.User{Name: "w1", Access: store.RoleWorker, Repository: alpm.RepositoryID{Name: "other", Architecture: "x86_64"}})
+	n.want(n.do("GET", "/repo/refrepo/x86_64/refrepo.db", nil, w...), 403)
+	own := n.token(store.User{Name: "w2", Access: store.RoleWorker, Repository: refrepo})
+	n.want(n.do("GET", "/repo/refrepo/x86_64/refrepo.db", nil, own...), 404) // nothing is published
 }
 
 // TestWorkersOfUsers: nobody takes another's place in the list.

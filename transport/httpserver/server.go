@@ -310,8 +310,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 // ErrNotFound when it is unknown, ErrForbidden when it is not the user's.
 func (s *Server) repository(c *call) (Repository, error) {
 	r, err := s.named(c)
-	if err == nil && !c.who.in(r.ID) {
-		err = api.Errorf(api.ErrForbidden, "User %s may work on the repository %s only", c.who.name, c.who.repository)
+	if err == nil {
+		err = c.who.in(r.ID)
 	}
 	return r, err
 }

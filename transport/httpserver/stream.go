@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,12 +32,12 @@ func statusEvents() []string {
 // eventStream sends what happens in a repository from now on as Server-Sent
 // Events: the event's name, and an object with object_id and what is known.
 func (s *Server) eventStream(c *call) error {
-	repository, err := s.repository(c)
-	if err != nil {
+	kinds, object := c.query[api.QueryEvent], c.query.Get(api.QueryObjectID)
+	if err := s.authorizeStream(c, kinds); err != nil { // who it is comes before whose the repository is
 		return err
 	}
-	kinds, object := c.query[api.QueryEvent], c.query.Get(api.QueryObjectID)
-	if err := s.authorizeStream(c, kinds); err != nil {
+	repository, err := s.repository(c)
+	if err != nil {
 		return err
 	}
 	notices, stop := s.config.Store.Watch(s.config.EventBuffer)
@@ -107,7 +108,15 @@ func (s *Server) authorizeStream(c *call, kinds []string) error {
 	if len(kinds) > 0 && !slices.ContainsFunc(kinds, private) {
 		return nil
 	}
-	return s.authorize(c, api.ScopeManage)
+	if err := s.authorize(c, api.ScopeManage); err != nil {
+		return err
+	}
+	return c.who.aboutObject(c)
+}
+
+// aboutObject refuses events of all bases to those who may work on some only.
+func (who identity) aboutObject(c *call) error {
+	return who.about(cmp.Or(c.query.Get(api.QueryObjectID), "every base"))
 }
 
 func sendEvent(w io.Writer, e store.Event) error {

@@ -341,19 +341,52 @@ func (s *Server) inspect(ctx context.Context, a *arrival) (left bool, err error)
 }
 
 // entitled refuses a package of a base that is not the user's, and one that a
-// base has which is not.
+// base has which is not, published or waiting.
 func (s *Server) entitled(ctx context.Context, a *arrival) error {
 	if err := a.who.about(a.pkg.Base); err != nil || len(a.who.bases) == 0 {
 		return err
 	}
-	known, err := s.packages(ctx, a.repository.ID)
+	if err := s.unclaimed(ctx, a.repository.ID, a.who, a.pkg.Name); err != nil {
+		return err
+	}
+	waiting, err := alpm.ReadInfo(filepath.Join(a.repository.Shelf.Waiting(), a.name()))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, alpm.ErrFormat) {
+		return nil
+	}
+	if err == nil {
+		err = a.who.aboutPackage(waiting.Name, waiting.Base)
+	}
+	return err
+}
+
+// unclaimed refuses names of packages that a base has which is not the user's.
+// Names are the same here when the files are.
+func (s *Server) unclaimed(ctx context.Context, id alpm.RepositoryID, who identity, names ...string) error {
+	if len(who.bases) == 0 {
+		return nil
+	}
+	known, err := s.packages(ctx, id)
 	if err != nil {
 		return err
 	}
+	wanted := map[string]bool{}
+	for _, name := range names {
+		wanted[alpm.SafeFileName(name)] = true
+	}
 	for _, e := range known.entries {
-		if _, has := e.Package.Packages[a.pkg.Name]; has && a.who.about(e.Package.Base) != nil {
-			return api.Errorf(api.ErrForbidden, "%s is a package of %s: %v", a.pkg.Name, e.Package.Base, a.who.about(e.Package.Base))
+		for name := range e.Package.Packages {
+			if wanted[alpm.SafeFileName(name)] {
+				err = cmp.Or(err, who.aboutPackage(name, e.Package.Base))
+			}
 		}
+	}
+	return err
+}
+
+// aboutPackage is about, for a package that the base has.
+func (who identity) aboutPackage(name, base string) error {
+	if err := who.about(base); err != nil {
+		return api.Errorf(api.ErrForbidden, "%s is a package of %s: %v", name, base, err)
 	}
 	return nil
 }
