@@ -50,9 +50,9 @@ type repoImport struct {
 func (repoImport) Help() string {
 	return `Packages that the directory's database adds or has changed are copied and published, those it does not list are removed, all in one publication. The directory stays as it is. What changed is printed, one package a line: + added, - removed, and both versions of what was replaced.
 
-Examples: a repository made by repo-add; the work of another tool on a copy.
+Examples: a repository made by repo-add, whose packages are to follow the AUR; the work of another tool on a copy.
 
-    ahriman repo-import /srv/old/aur
+    ahriman repo-import /srv/old/aur && ahriman package-add --now --no-increment --source aur yay paru
     ahriman repo-export copy && repo-remove copy/aur.db.tar.gz foo && ahriman repo-import copy`
 }
 
@@ -73,6 +73,6 @@ func (c *repoImport) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
-	warnCleanUp(env, p)
+	learn(ctx, env, s, r, p)
 	return (&repoRollback{JSON: c.JSON}).print(env, p)
 }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"ahriman/core/config"
 	"ahriman/core/repository"
+	"ahriman/core/update"
 )
 
 // repoRollback publishes an earlier generation once more.
@@ -18,7 +20,7 @@ type repoRollback struct {
 
 // Help has the examples.
 func (repoRollback) Help() string {
-	return `Each publication is a generation: databases, signatures and the packages they list. The last ten are kept, with their package files. Going back publishes an earlier one as a new generation, so that pacman takes it and a second rollback can undo the first. Packages and their status in the store are not changed, and a later update publishes newer versions again: see package-hold.
+	return `Each publication is a generation: databases, signatures and the packages they list. The last ten are kept, with their package files. Going back publishes an earlier one as a new generation, so that pacman takes it and a second rollback can undo the first. A later update publishes newer versions again: see package-hold.
 
 What changed is printed, one package a line: + added, - removed, and both versions of what was replaced.
 
@@ -68,8 +70,23 @@ func (c *repoRollback) Run(ctx context.Context, env *Env, globals *Globals) erro
 	if err != nil {
 		return err
 	}
-	warnCleanUp(env, p)
+	if !c.DryRun {
+		learn(ctx, env, s, r, p)
+	}
 	return c.print(env, p)
+}
+
+// learn ends a publication that no update made: the store is told of it. It
+// stands, whatever goes wrong with that.
+func learn(ctx context.Context, env *Env, s *config.Settings, r *repository.Repository, p *repository.Publication) {
+	warnCleanUp(env, p)
+	db, err := openStore(ctx, s)
+	if err == nil {
+		err = errors.Join(update.LearnPublication(ctx, db, r, p), db.Close())
+	}
+	if err != nil {
+		env.Warn("package-status does not show what was published: %s", err)
+	}
 }
 
 func (c *repoRollback) list(ctx context.Context, env *Env, r *repository.Repository) error {

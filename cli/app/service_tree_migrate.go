@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 
+	"ahriman/core/config"
 	"ahriman/core/repository"
+	"ahriman/core/update"
 )
 
 // serviceTreeMigrate brings the tree of an older program up to date.
@@ -42,6 +45,11 @@ func (c *serviceTreeMigrate) Run(ctx context.Context, env *Env, globals *Globals
 			outcome.Fail(identifier(s.ID), err)
 			continue
 		}
+		if len(moves) > 0 && !c.DryRun {
+			if err := c.learn(ctx, s, r); err != nil {
+				return err
+			}
+		}
 		outcome.Done()
 		for _, m := range moves {
 			if err := c.print(env, m); err != nil {
@@ -50,6 +58,15 @@ func (c *serviceTreeMigrate) Run(ctx context.Context, env *Env, globals *Globals
 		}
 	}
 	return outcome.Err()
+}
+
+// learn tells the store of what is published in the tree.
+func (c *serviceTreeMigrate) learn(ctx context.Context, s *config.Settings, r *repository.Repository) error {
+	db, err := openStore(ctx, s)
+	if err != nil {
+		return err
+	}
+	return errors.Join(update.Learn(ctx, db, r), db.Close())
 }
 
 func (c *serviceTreeMigrate) print(env *Env, m repository.Move) error {

@@ -18,8 +18,12 @@ import (
 func (r *run) settle(ctx context.Context, d *due, request int64, version, published string) {
 	if published != "" && alpm.Vercmp(d.pkg.Version, published) <= 0 {
 		r.leave(ctx, d, request, fmt.Sprintf("%s is published already", published))
-		if r.request.Deliver && !r.planning {
+		switch {
+		case r.planning:
+		case r.request.Deliver:
 			r.deliverAgain(ctx, d.pkg)
+		default:
+			r.learnOrigin(ctx, d.pkg)
 		}
 		return
 	}
@@ -31,6 +35,19 @@ func (r *run) settle(ctx context.Context, d *due, request int64, version, publis
 		r.fail(d.pkg, fmt.Errorf("publishing the %s that is kept: %w", version, err))
 	}
 	r.leave(ctx, d, request, "")
+}
+
+// learnOrigin keeps where the source of a base is that was published without one:
+// imported, or handed in as a file. Updates look there from then on.
+func (r *run) learnOrigin(ctx context.Context, p source.Package) {
+	record, err := r.Store.Package(ctx, r.Repository.ID(), p.Base)
+	if err == nil && record.Package.Origin.Source == "" {
+		record.Package.Origin = p.Origin
+		err = r.Store.SetPackage(ctx, r.Repository.ID(), record.Package, record.Status)
+	}
+	if err != nil {
+		r.Logger.Warn("keeping where the source is", "base", p.Base, "error", err)
+	}
 }
 
 // deliverAgain gives a base, as it is published, to the observers and triggers.

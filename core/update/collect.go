@@ -83,11 +83,16 @@ func (f *Flow) Plan(ctx context.Context, request Request) (*Plan, *Outcome, erro
 // collect finds what is due and lays out its sources. A base whose source
 // cannot be had fails alone.
 func (r *run) collect(ctx context.Context) ([]*due, error) {
-	records, err := r.Store.Packages(ctx, r.Repository.ID())
+	published, err := r.published(ctx)
 	if err != nil {
 		return nil, err
 	}
-	published, err := r.published(ctx)
+	records, err := r.Store.Packages(ctx, r.Repository.ID())
+	if err == nil && len(records) == 0 && len(published) > 0 && !r.planning { // another program's tree
+		if err = Learn(ctx, r.Store, r.Repository); err == nil {
+			records, err = r.Store.Packages(ctx, r.Repository.ID())
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
