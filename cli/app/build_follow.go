@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,16 +49,16 @@ func (r *buildRun) openWorkers(ctx context.Context) error {
 	}
 	var unknown *sshdial.HostKeyError
 	for _, one := range connected {
-		worker, builds := one.worker()
+		worker := one.worker()
 		switch {
 		case errors.As(one.problem, &unknown):
 			return Hinted(one.problem, unknown.HintTo("add --accept-host-key "+unknown.Fingerprint))
+		case errors.Is(one.problem, build.ErrUnusable) && one.can != nil:
+			return fmt.Errorf("worker %s does not build: %w", worker.Name, one.problem)
 		case one.problem != nil:
 			return one.problem
 		case one.kind == kindPython:
 			return fmt.Errorf("worker %s does not build for others: it is a Python node, which hands in what it builds at its master", worker.Name)
-		case !builds:
-			return fmt.Errorf("worker %s does not build: %s", worker.Name, cmp.Or(one.can.Reason, "worker.slots is 0 there"))
 		}
 		r.workers = append(r.workers, worker)
 	}
@@ -208,7 +207,11 @@ func (r *buildRun) observe(e schedule.Event) error {
 	case schedule.Ended:
 		r.ended(e)
 	case schedule.Away:
-		r.env.Warn("worker %s gets nothing more before %s: %s", e.Worker, e.Until.Format(time.TimeOnly), e.Err)
+		if errors.Is(e.Err, build.ErrUnusable) {
+			r.env.Warn("%s", unusableText(e.Worker, e.Err))
+		} else {
+			r.env.Warn("worker %s gets nothing more before %s: %s", e.Worker, e.Until.Format(time.TimeOnly), e.Err)
+		}
 	case schedule.Published:
 		r.mu.Lock()
 		line := r.kept[e.Task.Base()]

@@ -117,8 +117,16 @@ func complain(w io.Writer, err error, code int) {
 
 func printError(w io.Writer, err error) {
 	fmt.Fprintf(w, "ahriman: error: %s\n", err)
-	var hinter Hinter
-	if errors.As(err, &hinter) && hinter.Hint() != "" {
-		fmt.Fprintf(w, "ahriman: hint: %s\n", hinter.Hint())
+	if hint := hintOf(err); hint != "" {
+		fmt.Fprintf(w, "ahriman: hint: %s\n", hint)
 	}
+}
+
+// hintOf is the hint that an error has; empty: none.
+func hintOf(err error) string {
+	var hinter Hinter
+	if errors.As(err, &hinter) {
+		return hinter.Hint()
+	}
+	return ""
 }

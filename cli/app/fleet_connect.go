@@ -93,7 +93,8 @@ func (c *connections) Close() error {
 }
 
 // Workers returns the fleet as a scheduler knows it. A worker that does not
-// answer is in it: the scheduler finds out, and sets it aside.
+// answer is in it: the scheduler finds out, and sets it aside. One that has to be
+// mended is asked again and again, and comes back by itself.
 func (c *connections) Workers(ctx context.Context) ([]schedule.Worker, error) {
 	members, err := fleet(ctx, c.node.settings, c.node.store)
 	if err != nil {
@@ -105,9 +106,7 @@ func (c *connections) Workers(ctx context.Context) ([]schedule.Worker, error) {
 	}
 	var workers []schedule.Worker
 	for _, one := range connected {
-		if w, ok := one.worker(); ok {
-			workers = append(workers, w)
-		}
+		workers = append(workers, one.worker())
 	}
 	return workers, nil
 }
@@ -220,18 +219,19 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	runner, ok := c.runner.(capable)
-	if c.problem != nil { // it may be back soon, but not all wait for it each time
+	if c.problem != nil && !errors.Is(c.problem, build.ErrUnusable) { // it may be back soon, but not all wait for it each time
 		again = min(again, askTime)
 	}
 	if !ok || time.Since(c.asked) < again {
 		return
 	}
 	if patience > askTime { // nobody goes on without this worker's word
-		if c.problem = prepare(ctx, runner, patience); c.problem != nil {
+		if err := prepare(ctx, runner, patience); err != nil {
+			c.asked, c.problem = time.Now(), err
 			return
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer within %s", patience))
 	defer cancel()
 	ask := runner.Capabilities
 	if checks, ok := c.runner.(interface {
@@ -240,13 +240,33 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 		ask = checks.Check
 	}
 	can, err := ask(ctx)
-	c.asked, c.problem = time.Now(), err
+	c.asked = time.Now()
+	if errors.Is(c.problem, build.ErrUnusable) && err != nil && !errors.Is(err, build.ErrUnusable) {
+		return // one that is silent for once, or has heard enough of wrong passwords, is not mended
+	}
+	c.problem = err
 	switch {
 	case err == nil:
 		c.can, c.kind = can, cmp.Or(c.kind, kindAhriman)
 	case errors.Is(err, api.ErrNotFound) && c.python != nil: // it knows no such question
 		c.problem = c.turnPython(runner)
+	case errors.Is(err, api.ErrUnauthorized) && (c.member.Username != "" || c.member.Token != ""):
+		c.problem = Hinted(err, fmt.Sprintf("give this master another credential: ahriman workers add --name '%s' --token-file FILE '%s', or --username NAME", c.member.Name, c.member.Address))
 	}
+	if c.problem == nil {
+		c.problem = c.idle()
+	}
+}
+
+// idle is why a worker that answers does not build; nil: it does.
+func (c *connection) idle() error {
+	switch {
+	case c.can.Reason != "":
+		return build.Unusable(errors.New(c.can.Reason))
+	case c.can.Slots == 0:
+		return build.Unusable(errors.New("it builds for nobody: worker.slots is 0 there"))
+	}
+	return nil
 }
 
 // turnPython makes the connection one to a Python node, which builds one base at
@@ -264,8 +284,8 @@ func (c *connection) turnPython(was capable) error {
 	return nil
 }
 
-// worker is the worker as far as it is known; false: it does not build.
-func (c *connection) worker() (schedule.Worker, bool) {
+// worker is the worker as far as it is known.
+func (c *connection) worker() schedule.Worker {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	m := c.member
@@ -280,14 +300,14 @@ func (c *connection) worker() (schedule.Worker, bool) {
 		}
 		// More would only wait, or be refused.
 		w.Slots = min(w.Slots, c.can.Slots)
-		if c.can.Slots == 0 || c.can.Reason != "" {
-			return w, false
-		}
 	}
 	if c.kind != kindPython {
 		w.Features = append(slices.Clip(w.Features), build.FeatureSources)
 	}
-	return w, true
+	if errors.Is(c.problem, build.ErrUnusable) {
+		w.Unusable = c.problem
+	}
+	return w
 }
 
 // keep writes into the store what a scheduler says of workers, for those who ask
@@ -298,8 +318,11 @@ func (c *connections) keep(e schedule.Event) {
 	var err error
 	switch e := e.(type) {
 	case schedule.Away:
+		if errors.Is(e.Err, build.ErrUnusable) {
+			c.node.logger.Error(unusableText(e.Worker, e.Err))
+		}
 		if m, ok := c.named(e.Worker); ok {
-			err = c.node.store.MemberAway(ctx, m.Address, m.Name, e.Until, e.Err.Error())
+			err = c.node.store.MemberFailed(ctx, m.Address, m.Name, e.Err.Error())
 		}
 	case schedule.Back:
 		err = c.seen(ctx, e.Worker)
@@ -311,6 +334,15 @@ func (c *connections) keep(e schedule.Event) {
 	if err != nil {
 		c.node.logger.Warn("keeping what workers do", "error", err)
 	}
+}
+
+// unusableText says, with the hint there is, that a worker has to be mended.
+func unusableText(name string, err error) string {
+	text := fmt.Sprintf("worker %s gets nothing before it is mended: %s", name, err)
+	if hint := hintOf(err); hint != "" {
+		text += "; hint: " + hint
+	}
+	return text
 }
 
 func (c *connections) seen(ctx context.Context, name string) error {

@@ -130,12 +130,15 @@ func (c *signCommand) signPublished(ctx context.Context, env *Env, keys *signing
 			}
 			return g.SignFile(ctx, path)
 		})
-		if errors.Is(err, repository.ErrUnknownBase) && len(all) > 1 {
-			unknown = err
-			continue
+		if errors.Is(err, repository.ErrUnknownBase) {
+			unknown = Hinted(err, "a file's name has .pkg.tar in it; package-status lists the bases")
+			if len(all) > 1 {
+				continue
+			}
+			err = unknown
 		}
 		if err != nil {
-			return Hinted(err, hintOf(err, repository.ErrUnknownBase, "a file's name has .pkg.tar in it; package-status lists the bases"))
+			return err
 		}
 		found = true
 		warnCleanUp(env, p)
@@ -149,18 +152,6 @@ func (c *signCommand) signPublished(ctx context.Context, env *Env, keys *signing
 		return unknown
 	}
 	return nil
-}
-
-// hintOf is the hint for an error that is target; otherwise its own, if any.
-func hintOf(err, target error, hint string) string {
-	if errors.Is(err, target) {
-		return hint
-	}
-	var hinter Hinter
-	if errors.As(err, &hinter) {
-		return hinter.Hint()
-	}
-	return ""
 }
 
 // warnCleanUp says what is still there of old generations after a publication.

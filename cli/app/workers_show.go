@@ -27,13 +27,14 @@ type workerLine struct {
 	Slots         int      `json:"slots,omitempty"`
 	Speed         float64  `json:"speed,omitempty"`
 	Features      []string `json:"features,omitempty"`
-	State         string   `json:"state"`               // idle, building, draining, away, unknown
+	State         string   `json:"state"`               // idle, building, draining, away (the last try failed), unknown
 	Building      []string `json:"building,omitempty"`  // bases; ids of builds for other masters
 	Seen          string   `json:"last_seen,omitempty"` // RFC 3339
 	Free          int64    `json:"free_bytes,omitempty"`
 	Lacks         []string `json:"lacks,omitempty"` // of ping: what some builds need
-	Error         string   `json:"error,omitempty"`
-	Hint          string   `json:"hint,omitempty"` // what to do about the error
+	Error         string   `json:"error,omitempty"` // why it is away, or cannot build
+	Tried         string   `json:"tried,omitempty"` // when that was, RFC 3339
+	Hint          string   `json:"hint,omitempty"`  // what to do about the error
 }
 
 // show prints workers, after asking them unless --offline.
@@ -56,7 +57,7 @@ func (c *workers) show(ctx context.Context, env *Env, n *node, members []member)
 		return c.printPing(env, lines)
 	}
 	out := env.Out()
-	table := out.Table("name", "address", "arch", "#slots", "state", "building", "last seen")
+	table := out.Table("name", "address", "arch", "#slots", "state", "building", "last seen", "problem")
 	for _, line := range lines {
 		if c.JSON {
 			if err := out.JSON(line); err != nil {
@@ -65,7 +66,7 @@ func (c *workers) show(ctx context.Context, env *Env, n *node, members []member)
 			continue
 		}
 		table.Row(line.Name, line.Address, strings.Join(line.Architectures, " "), line.Slots, stateCell(line.State),
-			strings.Join(line.Building, " "), line.Seen)
+			strings.Join(line.Building, " "), line.Seen, line.problem())
 	}
 	return table.Flush()
 }
@@ -151,25 +152,22 @@ func (c *workers) printPing(env *Env, lines []workerLine) error {
 func (c *workers) ask(ctx context.Context, connections *connections, m member, line *workerLine) {
 	connection, err := connections.connect(m)
 	if err != nil {
-		line.State, line.Error = "away", err.Error()
+		line.away(err, time.Now())
 		return
 	}
 	connection.check = c.Action == "ping"
 	connection.ask(ctx, c.Timeout, 0)
-	line.Kind, line.Error = connection.kind, ""
-	switch can := connection.can; {
-	case connection.problem != nil:
-		line.State, line.Error = "away", connection.problem.Error()
-		var hinter Hinter
-		if errors.As(connection.problem, &hinter) {
-			line.Hint = hinter.Hint()
-		}
-	case can != nil:
-		line.answered(can, time.Now())
-	default: // this machine
+	line.Kind, line.Error, line.Tried = connection.kind, "", ""
+	switch {
+	case connection.can != nil:
+		line.answered(connection.can, time.Now())
+	case connection.problem == nil: // this machine
 		line.Slots = cmp.Or(line.Slots, connection.jobs)
 		line.Version = Version()
 		line.settle("idle")
+	}
+	if connection.problem != nil {
+		line.away(connection.problem, time.Now())
 	}
 }
 
@@ -199,14 +197,27 @@ func (line *workerLine) answered(can *api.Builds, now time.Time) {
 	if len(can.Running) > 0 {
 		line.settle("building")
 	}
-	switch {
-	case can.Reason != "":
-		line.State, line.Error = "away", can.Reason
-	case can.Slots == 0:
-		line.State, line.Error = "away", "it builds for nobody: worker.slots is 0 there"
-	default:
-		line.lacking(can, now.Sub(time.Unix(can.Time, 0)).Abs())
+	line.lacking(can, now.Sub(time.Unix(can.Time, 0)).Abs())
+}
+
+// away says that a worker was tried in vain.
+func (line *workerLine) away(err error, now time.Time) {
+	line.State, line.Error, line.Hint, line.Tried = "away", err.Error(), hintOf(err), now.UTC().Format(time.RFC3339)
+}
+
+// problem is the reason in short, without what the row says already, and when
+// that was.
+func (line *workerLine) problem() string {
+	const most = 60 // runes
+	text := line.Error
+	if _, after, ok := strings.Cut(text, line.Address+": "); ok {
+		text = after
 	}
+	text = strings.TrimPrefix(text, "connecting to "+line.Address+": ")
+	if runes := []rune(text); len(runes) > most {
+		text = string(runes[:most-1]) + "…"
+	}
+	return strings.TrimSpace(line.Tried + " " + text)
 }
 
 // lacking takes what a worker has not: an error is what it cannot build without.
@@ -238,11 +249,11 @@ func knownLine(m member) workerLine {
 	if !m.Seen.IsZero() {
 		line.Seen = m.Seen.UTC().Format(time.RFC3339)
 	}
-	switch {
-	case m.Draining:
+	if !m.Failed.IsZero() {
+		line.State, line.Error, line.Tried = "away", m.Reason, m.Failed.UTC().Format(time.RFC3339)
+	}
+	if m.Draining {
 		line.State = "draining"
-	case m.Away.After(time.Now()):
-		line.State, line.Error = "away", m.Reason
 	}
 	return line
 }

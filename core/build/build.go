@@ -27,6 +27,18 @@ var ErrCancelled = errors.New("build cancelled")
 // this worker cannot do and another may.
 var ErrUnsuitable = errors.New("not a job for this worker")
 
+// ErrUnusable is a worker on which nothing can be built before somebody mends it,
+// or what this machine knows of it: its address, its host key, a credential.
+// Waiting does not help.
+var ErrUnusable = errors.New("worker unusable")
+
+// Unusable makes an error ErrUnusable, whose text stays as it is.
+func Unusable(err error) error { return &unusable{err} }
+
+type unusable struct{ error }
+
+func (u *unusable) Unwrap() []error { return []error{u.error, ErrUnusable} }
+
 // FeatureSources is the feature of workers that build the sources they are given,
 // as all do but a Python node. A job for which Fetchable is an error needs it.
 const FeatureSources = "sources"
@@ -106,8 +118,9 @@ type Result struct {
 type Runner interface {
 	// Start begins the job and returns; starting an id again changes nothing
 	// but renews its lease. The build outlives ctx. An error that is ErrLost says
-	// that the worker does not answer, or has no place; ErrUnsuitable, that it
-	// cannot do this job; a *Failure, that nobody can; any other, that it refuses.
+	// that the worker does not answer, or has no place; ErrUnusable, whatever else
+	// it is, that it has to be mended; ErrUnsuitable, that it cannot do this job; a
+	// *Failure, that nobody can; any other, that it refuses.
 	Start(ctx context.Context, job Job) error
 	// Attach copies the job's log to w from its beginning and returns when the
 	// build has ended: a Result, a *Failure, ErrCancelled, or an error that is

@@ -93,6 +93,8 @@ func turnedDown(err error) verdict {
 	switch {
 	case errors.As(err, &failure):
 		return faulty
+	case errors.Is(err, build.ErrUnusable):
+		return unusable
 	case errors.Is(err, build.ErrUnsuitable):
 		return unsuitable
 	case errors.Is(err, build.ErrLost), errors.As(err, &network):

@@ -52,7 +52,7 @@ type (
 // is built elsewhere.
 type Away struct {
 	Worker string
-	Until  time.Time // when it is tried again at the earliest
+	Until  time.Time // when it is tried again at the earliest; zero: not by the run
 	Err    error
 }
 

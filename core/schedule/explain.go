@@ -45,6 +45,8 @@ func (s *state) lacking(j *job) string {
 		switch {
 		case slices.Contains(j.not, w.Name):
 			tried = append(tried, w.Name)
+		case w.barred:
+			away = append(away, fmt.Sprintf("%s has to be mended (%v)", w.Name, w.reason))
 		case w.Draining:
 			away = append(away, w.Name+" drains")
 		case w.away:

@@ -120,7 +120,7 @@ func TestNothingIsLostForever(t *testing.T) {
 		if err := s.run(t.Context(), t, tasks("a", "b: a")); err != nil {
 			t.Fatal(err)
 		}
-		if s.count("failed a: connection refused") != 1 || s.count("skipped b") != 1 {
+		if s.count("failed a: no worker for it: connection refused") != 1 || s.count("skipped b") != 1 {
 			t.Errorf("got %q", s.told)
 		}
 		if took := time.Since(s.begin); took < schedule.DefaultPatience || took > 2*schedule.DefaultPatience {
@@ -139,6 +139,76 @@ func TestRefusal(t *testing.T) {
 		}
 		s.expect(t, "0 a on w1", "0 a ended on w1, again true", "0 away w1", "0 failed a: 401: who are you")
 	})
+}
+
+// TestUnusable has workers that somebody has to mend: nothing waits for them, and
+// they come back once they are mended.
+func TestUnusable(t *testing.T) {
+	refused := build.Unusable(errors.New("log-in refused"))
+	none := func(t *testing.T, s *scene, want ...string) {
+		t.Helper()
+		if err := s.run(t.Context(), t, tasks("a", "b: a")); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, want...)
+	}
+	known := worker("w1", takes(10*time.Second))
+	known.Unusable = refused
+	synctest.Test(t, func(t *testing.T) {
+		none(t, newScene(known), "0 away w1", "0 failed a: no worker for it: w1 has to be mended (log-in refused)", "0 skipped b: needs a")
+	})
+	found := takes(10 * time.Second)
+	found.answers(fmt.Errorf("%w: %w", refused, build.ErrLost))
+	synctest.Test(t, func(t *testing.T) {
+		none(t, newScene(worker("w1", found)), "0 a on w1", "0 a ended on w1, again true", "0 away w1",
+			"0 failed a: no worker for it: log-in refused: worker lost", "0 skipped b: needs a")
+	})
+	synctest.Test(t, func(t *testing.T) { // one that does not answer may yet come
+		h := takes(10 * time.Second)
+		h.answers(errUnreachable)
+		time.AfterFunc(5*time.Minute, func() { h.answers(nil) })
+		s := newScene(known, worker("w2", h))
+		if err := s.run(t.Context(), t, tasks("a", "b: a")); err != nil {
+			t.Fatal(err)
+		}
+		if s.count("published") != 2 || s.count("away w1") != 1 {
+			t.Errorf("got %q", s.told)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		h := takes(100 * time.Second)
+		h.answers(refused)
+		time.AfterFunc(4*time.Minute, func() { h.answers(errUnreachable) })
+		time.AfterFunc(9*time.Minute, func() { h.answers(nil) })
+		s := newScene(known, worker("w2", h), worker("w3", takes(100*time.Second)))
+		time.AfterFunc(48*time.Second, func() { s.set(worker("w1", takes(100*time.Second))) })
+		var list []string
+		for i := range 40 {
+			list = append(list, fmt.Sprintf("p%02d", i))
+		}
+		if err := s.run(t.Context(), t, tasks(list...)); err != nil {
+			t.Fatal(err)
+		}
+		if s.count("published") != 40 || s.count("50 back w1") != 1 || s.count("away w2") != 1 || s.count("back w2") != 1 {
+			t.Errorf("got %q", s.told)
+		}
+		if n := s.count("ended on w2"); n > 3 {
+			t.Errorf("w2 was tried %d times", n)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) { // what it may be at from before is not waited for either
+		s := newScene(known, worker("w2", takes(10*time.Second)))
+		list := tasks("a")
+		list[0].Worker = "w1"
+		if err := s.run(t.Context(), t, list); err != nil {
+			t.Fatal(err)
+		}
+		s.expect(t, "0 away w1", "0 a on w2", "10 published a")
+	})
+	plan, err := schedule.Plan(t.Context(), tasks("a"), newScene(known).Config)
+	if err != nil || plan.Explain("a") != "a cannot be built: w1 has to be mended (log-in refused)" {
+		t.Errorf("got %q, %v", plan.Explain("a"), err)
+	}
 }
 
 func TestWorkersComeDrainAndGo(t *testing.T) {

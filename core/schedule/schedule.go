@@ -11,7 +11,8 @@
 // fault or the worker's: it is tried once more elsewhere, and whoever stands
 // alone with its verdict was at fault. A worker that is lost is nobody's fault:
 // its Runner has looked for it until the lease ended, so its jobs go back, and
-// it is set aside, ever longer, until it answers again.
+// it is set aside, ever longer, until it answers again. One that has to be mended
+// first (build.ErrUnusable) is not waited for.
 package schedule
 
 import (
@@ -49,7 +50,7 @@ const (
 )
 
 // ErrNoWorker is what a task fails with that no worker could take within
-// Config.Patience.
+// Config.Patience: nothing is known against the task.
 var ErrNoWorker = errors.New("no worker for it")
 
 // Task is a base to build.
@@ -83,6 +84,10 @@ type Worker struct {
 	Features      []string
 	Bases         []string // the only ones that it may have; empty: all
 	Draining      bool     // it ends what it has begun, and gets nothing new
+	// Unusable says why it can build nothing before somebody mends it: it counts
+	// as not there until a later list says otherwise. Nil: nothing is known
+	// against it.
+	Unusable error
 }
 
 // Attempt is one try at a task on one worker.
@@ -142,8 +147,8 @@ type Config struct {
 	// does not answer keeps its job, and builds on itself. 0: DefaultLease.
 	Lease time.Duration
 	// Patience is how long a task waits for a worker that could take it, when
-	// there is none or none answers, before it fails with ErrNoWorker. 0:
-	// DefaultPatience.
+	// there is none or none answers, before it fails with ErrNoWorker. It does not
+	// wait where each that could is unusable. 0: DefaultPatience.
 	Patience time.Duration
 	// Backoff is how long a worker that was lost is first left alone; it doubles
 	// with each loss in a row, up to five minutes. 0: DefaultBackoff.

@@ -17,6 +17,7 @@ const (
 	faulty             // the build failed, or gave what was not accepted
 	lost               // the worker was lost after it had begun
 	unreached          // the worker could not be reached
+	unusable           // the worker has to be mended
 	refused            // the worker does not want the job, or any
 	unsuitable         // the worker cannot do the job, and says so
 	hopeless           // no worker could do it: the task is at fault
@@ -50,6 +51,8 @@ func (s *state) settle(j *job, v verdict, err error, now time.Time) {
 		s.setAside(w, err, now)
 	case unreached:
 		s.setAside(w, err, now)
+	case unusable:
+		s.bar(w, err, now.Add(maxBackoff))
 	case refused:
 		j.not = addName(j.not, w.Name)
 		s.setAside(w, err, now)
@@ -78,7 +81,7 @@ func (s *state) again(j *job, v verdict) bool {
 		})
 	case lost:
 		return j.losses+1 < maxLosses
-	case unreached, refused, unsuitable:
+	case unreached, unusable, refused, unsuitable:
 		return true
 	}
 	return false
@@ -161,6 +164,10 @@ func (s *state) skip(culprit *job) {
 
 // setAside gives a worker no work for a while: longer with each time in a row.
 func (s *state) setAside(w *worker, err error, now time.Time) {
+	if w.barred { // it may have gone away as well, which changes nothing
+		w.until = now.Add(maxBackoff)
+		return
+	}
 	if w.away && now.Before(w.until) {
 		return // said already, by another of its jobs
 	}
@@ -170,10 +177,21 @@ func (s *state) setAside(w *worker, err error, now time.Time) {
 	s.emit(Away{Worker: w.Name, Until: w.until, Err: err})
 }
 
+// bar gives a worker no work before it is mended, and lets nothing wait for that.
+// Who lists it may know when it is; else it is tried again after a while, or with
+// until being zero not at all.
+func (s *state) bar(w *worker, err error, until time.Time) {
+	said := w.barred
+	w.away, w.barred, w.reason, w.until = true, true, err, until
+	if !said {
+		s.emit(Away{Worker: w.Name, Until: until, Err: err})
+	}
+}
+
 // welcome says that a worker has answered.
 func (s *state) welcome(w *worker) {
 	if w.away {
-		w.away, w.reason = false, nil
+		w.away, w.barred, w.reason = false, false, nil
 		s.emit(Back{w.Name})
 	}
 }

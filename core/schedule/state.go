@@ -50,6 +50,7 @@ type worker struct {
 	listed  bool // by the last answer of Config.Workers
 	running []*job
 	away    bool
+	barred  bool          // away before somebody mends it
 	until   time.Time     // not tried again before
 	backoff time.Duration // the last one; zero after a success
 	reason  error         // why it is away
@@ -75,7 +76,7 @@ func (w *worker) can(j *job) bool { return w.may(j.Base()) && capable(w, j.Archi
 
 // resting says that it is set aside and waits to be tried.
 func (w *worker) resting() bool {
-	return w.listed && !w.Draining && w.away && !w.probed && len(w.running) < w.Slots
+	return w.listed && !w.Draining && w.Unusable == nil && w.away && !w.probed && len(w.running) < w.Slots
 }
 
 // doubted says that it gets nothing but what others have failed at, until it is
@@ -192,24 +193,38 @@ func (s *state) meet(list []Worker) {
 		switch {
 		case ok && !w.listed:
 			s.emit(Joined{now})
-			w.away, w.reason = false, nil
+			w.away, w.barred, w.reason = false, false, nil
 		case !ok && w.listed:
 			s.emit(Gone{w.Name})
 		}
 		w.listed = ok
 		if ok {
 			bounds = bounds || !slices.Equal(w.Bases, now.Bases)
-			w.Worker = now
+			s.hear(w, now)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(there)) {
 		bounds = bounds || len(there[name].Bases) > 0
-		s.workers = append(s.workers, &worker{Worker: there[name], listed: true, doubts: map[*job]bool{}})
+		w := &worker{Worker: Worker{Name: name}, listed: true, doubts: map[*job]bool{}}
+		s.workers = append(s.workers, w)
 		s.emit(Joined{there[name]})
+		s.hear(w, there[name])
 	}
 	slices.SortFunc(s.workers, func(a, b *worker) int { return strings.Compare(a.Name, b.Name) })
 	if bounds {
 		s.classify()
+	}
+}
+
+// hear takes over what the list says of a worker.
+func (s *state) hear(w *worker, now Worker) {
+	mended := w.Unusable != nil && now.Unusable == nil
+	w.Worker = now
+	switch {
+	case now.Unusable != nil:
+		s.bar(w, now.Unusable, time.Time{})
+	case mended:
+		s.welcome(w)
 	}
 }
 
@@ -271,7 +286,7 @@ func (s *state) sweep(now time.Time) {
 		case c.since.IsZero():
 			c.since = now
 		}
-		away := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.listed && !w.Draining && c.fits(w) })
+		away := slices.ContainsFunc(s.workers, func(w *worker) bool { return w.listed && !w.Draining && !w.barred && c.fits(w) })
 		if c.only != "" {
 			// Who began it may be at it still, but not for longer than the lease.
 			if !away || now.Sub(s.begun) >= s.config.Lease {
@@ -282,7 +297,7 @@ func (s *state) sweep(now time.Time) {
 			}
 			continue
 		}
-		late := now.Sub(c.since) >= s.config.Patience
+		late := now.Sub(c.since) >= s.config.Patience || s.barred(c)
 		for _, j := range slices.Clone(c.queue) {
 			if late || j.failures > 0 || len(j.not) > 0 && !away {
 				c.remove(j)
@@ -292,10 +307,27 @@ func (s *state) sweep(now time.Time) {
 	}
 }
 
+// barred says whether there are workers for a class, and each has to be mended.
+func (s *state) barred(c *class) bool {
+	fit := false
+	for _, w := range s.workers {
+		if !w.listed || !c.fits(w) {
+			continue
+		}
+		if fit = true; !w.barred {
+			return false
+		}
+	}
+	return fit
+}
+
 // unserved is why a job is given up that no worker can take.
 func (s *state) unserved(j *job) error {
-	if j.last != nil {
+	switch {
+	case len(j.not) > 0: // there was one, who would not
 		return j.last
+	case j.last != nil:
+		return fmt.Errorf("%w: %w", ErrNoWorker, j.last)
 	}
 	return fmt.Errorf("%w: %s", ErrNoWorker, s.lacking(j))
 }

@@ -26,12 +26,12 @@ type Member struct {
 	HostKey  string // accepted fingerprint of an SSH worker, "SHA256:…"
 
 	Seen   time.Time // when it last answered; zero: never
-	Away   time.Time // it is not asked again before; zero: it is not away
-	Reason string    // why it is away
+	Failed time.Time // when it was last tried in vain; zero: not since it was seen
+	Reason string    // of that
 }
 
 const memberColumns = `address, name, added, draining, slots, speed, features, username, password, token, host_key,
-	seen_us, away_us, reason`
+	seen_us, failed_us, reason`
 
 // AddMember adds a worker, or replaces the one of that address; how it did
 // before stays. A name that another address has is an error.
@@ -56,13 +56,13 @@ func (db *DB) Members(ctx context.Context) ([]Member, error) {
 	err := db.rows(ctx, func(rows *sql.Rows) error {
 		var m Member
 		var features string
-		var seen, away sql.NullInt64
+		var seen, failed sql.NullInt64
 		err := rows.Scan(&m.Address, &m.Name, &m.Added, &m.Draining, &m.Slots, &m.Speed, &features, &m.Username, &m.Password,
-			&m.Token, &m.HostKey, &seen, &away, &m.Reason)
+			&m.Token, &m.HostKey, &seen, &failed, &m.Reason)
 		if err != nil {
 			return err
 		}
-		m.Seen, m.Away = fromMicroseconds(seen), fromMicroseconds(away)
+		m.Seen, m.Failed = fromMicroseconds(seen), fromMicroseconds(failed)
 		if err := json.Unmarshal([]byte(features), &m.Features); err != nil {
 			return err
 		}
@@ -104,7 +104,7 @@ func (db *DB) DrainMember(ctx context.Context, address, name string, draining bo
 // MemberSeen says that a worker has answered now.
 func (db *DB) MemberSeen(ctx context.Context, address, name string) error {
 	_, err := db.exec(ctx, `INSERT INTO fleet (address, name, added, seen_us) VALUES (?, ?, 0, ?)
-		ON CONFLICT (address) DO UPDATE SET seen_us = excluded.seen_us, away_us = NULL, reason = ''`,
+		ON CONFLICT (address) DO UPDATE SET seen_us = excluded.seen_us, failed_us = NULL, reason = ''`,
 		address, name, microseconds(db.now()))
 	if err != nil {
 		return fmt.Errorf("noting worker %s: %w", name, err)
@@ -112,11 +112,11 @@ func (db *DB) MemberSeen(ctx context.Context, address, name string) error {
 	return nil
 }
 
-// MemberAway says that a worker is not asked again before a time, and why.
-func (db *DB) MemberAway(ctx context.Context, address, name string, until time.Time, reason string) error {
-	_, err := db.exec(ctx, `INSERT INTO fleet (address, name, added, away_us, reason) VALUES (?, ?, 0, ?, ?)
-		ON CONFLICT (address) DO UPDATE SET away_us = excluded.away_us, reason = excluded.reason`,
-		address, name, microseconds(until), reason)
+// MemberFailed says that a worker was tried in vain now, and why.
+func (db *DB) MemberFailed(ctx context.Context, address, name, reason string) error {
+	_, err := db.exec(ctx, `INSERT INTO fleet (address, name, added, failed_us, reason) VALUES (?, ?, 0, ?, ?)
+		ON CONFLICT (address) DO UPDATE SET failed_us = excluded.failed_us, reason = excluded.reason`,
+		address, name, microseconds(db.now()), reason)
 	if err != nil {
 		return fmt.Errorf("noting worker %s: %w", name, err)
 	}

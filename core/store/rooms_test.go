@@ -462,21 +462,20 @@ func TestFleet(t *testing.T) {
 	added := Member{Address: "https://b", Name: "b", Added: true, Slots: 2, Speed: 1.5, Features: []string{"big"}, Token: "secret"}
 	check(t, "add", nil, nil, db.AddMember(ctx, added))
 	check(t, "seen", nil, nil, db.MemberSeen(ctx, "http://a", "a"))
-	until := time.UnixMicro(db.now().Add(time.Minute).UnixMicro())
-	check(t, "away", nil, nil, db.MemberAway(ctx, "https://b", "b", until, "no route to host"))
+	check(t, "failed", nil, nil, db.MemberFailed(ctx, "https://b", "b", "no route to host"))
 	check(t, "drain", nil, nil, db.DrainMember(ctx, "http://a", "a", true))
 
 	members, err := db.Members(ctx)
-	if err != nil || len(members) != 2 || members[0].Seen.IsZero() {
+	if err != nil || len(members) != 2 || members[0].Seen.IsZero() || members[1].Failed.IsZero() {
 		t.Fatalf("members: %+v, %v", members, err)
 	}
-	members[0].Seen = time.Time{}
-	added.Away, added.Reason = until, "no route to host"
+	members[0].Seen, members[1].Failed = time.Time{}, time.Time{}
+	added.Reason = "no route to host"
 	check(t, "members", members, []Member{{Address: "http://a", Name: "a", Draining: true}, added}, nil)
 
 	check(t, "back", nil, nil, db.MemberSeen(ctx, "https://b", "b"))
 	members, err = db.Members(ctx)
-	if err != nil || !members[1].Away.IsZero() || members[1].Reason != "" || members[1].Slots != 2 {
+	if err != nil || !members[1].Failed.IsZero() || members[1].Reason != "" || members[1].Slots != 2 {
 		t.Errorf("after it came back: %+v, %v", members, err)
 	}
 	if err := db.AddMember(ctx, Member{Address: "https://c", Name: "b"}); err == nil {

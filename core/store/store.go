@@ -36,7 +36,7 @@ var migrationFiles embed.FS
 // migrations turn version i of the schema into version i+1. A released one is
 // never edited.
 func migrations() []string {
-	return []string{"migrations/0001.sql", "migrations/0002.sql", "migrations/0003.sql", "migrations/0004.sql", "migrations/0005.sql", "migrations/0006.sql", "migrations/0007.sql", "migrations/0008.sql"}
+	return []string{"migrations/0001.sql", "migrations/0002.sql", "migrations/0003.sql", "migrations/0004.sql", "migrations/0005.sql", "migrations/0006.sql", "migrations/0007.sql", "migrations/0008.sql", "migrations/0009.sql"}
 }
 
 // What Open and other calls return, wrapped, for a caller to decide on.

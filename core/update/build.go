@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -26,6 +27,7 @@ type builds struct {
 	*run
 	dues     map[string]*due
 	delivery delivery
+	unserved map[string]bool // bases that found no worker; of observe alone
 
 	mu        sync.Mutex
 	published *stock // what there is to build with; nil: to be read
@@ -45,7 +47,7 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 	if r.Workers == nil {
 		return errors.New("this node does not build")
 	}
-	b := &builds{run: r, dues: map[string]*due{}, begun: map[string]*begun{}, refused: map[string]error{}}
+	b := &builds{run: r, dues: map[string]*due{}, unserved: map[string]bool{}, begun: map[string]*begun{}, refused: map[string]error{}}
 	b.delivery.deliver = func(result trigger.Result) { r.deliver(ctx, result) }
 	for _, d := range dues {
 		b.dues[d.pkg.Base] = d
@@ -223,7 +225,9 @@ func (b *builds) observe(ctx context.Context, e schedule.Event) {
 	case schedule.Skipped:
 		d := b.dues[e.Task.Base()]
 		b.skip(d, e.Needs)
-		b.dequeue(ctx, d.request)
+		if !slices.ContainsFunc(e.Needs, func(base string) bool { return b.unserved[base] }) {
+			b.dequeue(ctx, d.request)
+		}
 		b.over(ctx, e.Task)
 	}
 	if b.Watch != nil {
@@ -258,7 +262,11 @@ func (b *builds) failed(ctx context.Context, e schedule.Failed) {
 		b.fail(d.pkg, e.Err)
 		b.delivery.add(trigger.Result{Failed: []trigger.Failure{{Base: d.pkg.Base, Reason: e.Err.Error()}}})
 	}
-	b.dequeue(ctx, d.request)
+	if errors.Is(e.Err, schedule.ErrNoWorker) { // what was asked for is, until there is one
+		b.unserved[d.pkg.Base] = true
+	} else {
+		b.dequeue(ctx, d.request)
+	}
 	b.over(ctx, e.Task)
 }
 

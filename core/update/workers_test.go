@@ -326,6 +326,33 @@ func TestFleetWithFaults(t *testing.T) {
 	}
 }
 
+// TestNoWorker has a worker that somebody has to mend: the update does not wait,
+// and what was asked for is built once that is done, also what needs it.
+func TestNoWorker(t *testing.T) {
+	f := newFixture(t)
+	f.config.Patience = time.Hour
+	refusing, good := f.elsewhere("w1"), f.elsewhere("w2")
+	unusable := build.Unusable(errors.New("log-in refused"))
+	f.fleet(map[string]build.Runner{"w1": refusing})
+	working := f.config.Workers
+	f.config.Workers = func(ctx context.Context) ([]schedule.Worker, error) {
+		list, err := working(ctx)
+		list[0].Unusable = unusable
+		return list, err
+	}
+	f.want("a", pkgbuildOf("a", "1"))
+	f.want("b", pkgbuildOf("b", "1", "depends=(a)"))
+	outcome, _, err := f.run()
+	if err == nil || len(outcome.Failed) != 1 || !strings.Contains(outcome.Failed[0].Reason, "log-in refused") || len(outcome.Skipped) != 1 {
+		t.Errorf("%+v, %v", outcome, err)
+	}
+	f.fleet(map[string]build.Runner{"w1": good})
+	if _, events, err := f.run(); err != nil {
+		t.Errorf("%v: %q", err, events)
+	}
+	f.expect("published", f.published(), []string{"a 1-1", "b 1-1"})
+}
+
 // TestResume takes up updates whose process died, but not for ever.
 func TestResume(t *testing.T) {
 	f := newFixture(t)

@@ -52,22 +52,37 @@ type call struct {
 // do sends the call until it is answered, refused, or no retry is left.
 func (c *Client) do(ctx context.Context, call call) error {
 	id := uuid.NewString()
+	var last error
 	for attempt := 0; ; attempt++ {
 		err := c.attempt(ctx, call, id)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%s: %w", call.what, ctx.Err())
+			return c.cutShort(ctx, call, last)
 		}
+		last = err
 		again, after := retryable(err, call.safe)
 		if !again || attempt >= c.config.MaxRetries {
 			return c.explain(call, err)
 		}
-		if err := pause(ctx, max(after, c.backoff(attempt))); err != nil {
-			return fmt.Errorf("%s: %w", call.what, err)
+		if pause(ctx, max(after, c.backoff(attempt))) != nil {
+			return c.cutShort(ctx, call, last)
 		}
 	}
+}
+
+// cutShort is the error of a call that its context ended: that time was short
+// says less than what the node did before, if anything.
+func (c *Client) cutShort(ctx context.Context, call call, last error) error {
+	cause := ctx.Err()
+	if errors.Is(cause, context.DeadlineExceeded) {
+		if last != nil {
+			return c.explain(call, last)
+		}
+		cause = context.Cause(ctx)
+	}
+	return fmt.Errorf("%s: %w", call.what, cause)
 }
 
 // once sends the call and leaves it to the caller what to do about a failure.

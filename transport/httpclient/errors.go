@@ -1,12 +1,15 @@
 package httpclient
 
 import (
+	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 
+	"ahriman/core/build"
 	"ahriman/transport/api"
 )
 
@@ -77,6 +80,20 @@ func (c *Client) hint(call call, err error) string {
 		return "add the certificate's authority to this machine's trusted ones"
 	}
 	return ""
+}
+
+// mending makes an error build.ErrUnusable that the worker, its address or the
+// credential for it gives until somebody changes them.
+func mending(err error) error {
+	_, elsewhere := errors.AsType[*moved](err)
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
+	_, noJSON := errors.AsType[*json.SyntaxError](err)
+	if elsewhere || untrusted || notTLS || noJSON || errors.Is(err, http.ErrSchemeMismatch) ||
+		errors.Is(err, api.ErrUnauthorized) || errors.Is(err, api.ErrForbidden) {
+		return build.Unusable(err)
+	}
+	return err
 }
 
 func (c *Client) loginHint() string {

@@ -225,7 +225,7 @@ func (r *PythonRunner) begin(ctx context.Context, job build.Job) (*pythonJob, er
 	if err != nil && transient(err) {
 		return nil, r.lost(ctx, err)
 	}
-	return j, err
+	return j, mending(err)
 }
 
 // answers returns nil when the worker of a job is there, whatever it says of
@@ -245,7 +245,7 @@ func (r *PythonRunner) lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%w: %s: %w", build.ErrLost, r.config.Name, err)
+	return fmt.Errorf("%w: %s: %w", build.ErrLost, r.config.Name, mending(err))
 }
 
 // Attach implements build.Runner. It writes nothing: see PythonRunner.

@@ -70,7 +70,7 @@ func newRemoteJob(r *Runner, spec build.Job) (*remoteJob, error) {
 
 // lost says that the worker, not the build, is to blame.
 func (j *remoteJob) lost(err error) error {
-	return fmt.Errorf("building %s on %s: %w: %w", j.spec.Base, j.runner.config.Name, err, build.ErrLost)
+	return fmt.Errorf("building %s on %s: %w: %w", j.spec.Base, j.runner.config.Name, mending(err), build.ErrLost)
 }
 
 // lease is that of the job.

@@ -195,7 +195,8 @@ func (r *Runner) Close() error {
 func (r *Runner) Name() string { return r.config.Name }
 
 // Capabilities asks what the worker builds. A Python node's answer is
-// api.ErrNotFound: it knows no such question.
+// api.ErrNotFound: it knows no such question. The error of a worker that has to be
+// mended is build.ErrUnusable.
 func (r *Runner) Capabilities(ctx context.Context) (*api.Builds, error) {
 	return r.client.builds(ctx, nil)
 }
@@ -210,7 +211,7 @@ func (c *Client) builds(ctx context.Context, query url.Values) (*api.Builds, err
 	var builds api.Builds
 	err := c.do(ctx, call{what: "asking what the worker builds", method: http.MethodGet, path: api.PathBuilds, query: query, into: &builds, safe: true})
 	if err != nil {
-		return nil, err
+		return nil, mending(err)
 	}
 	if builds.Slots < 0 || !(builds.Speed >= 0) {
 		return nil, fmt.Errorf("asking what the worker builds: %s: it answers %d slots and speed %g", c.address, builds.Slots, builds.Speed)
@@ -219,7 +220,7 @@ func (c *Client) builds(ctx context.Context, query url.Values) (*api.Builds, err
 }
 
 // Start implements build.Runner. A worker that is not to be reached, or has no
-// free slot, is lost; sources that cannot travel are a *build.Failure.
+// free slot, is lost, and one that has to be mended unusable as well; sources that cannot travel are a *build.Failure.
 func (r *Runner) Start(ctx context.Context, spec build.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -311,6 +311,41 @@ func TestNoWorker(t *testing.T) {
 	}
 }
 
+// TestUnusable talks to those who will answer the same however long one waits.
+func TestUnusable(t *testing.T) {
+	var answer atomic.Pointer[http.HandlerFunc]
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*answer.Load())(w, r) }))
+	defer server.Close()
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) { http.Error(w, "no", code) }
+	}
+	plain := strings.TrimPrefix(server.URL, "http://")
+	for name, test := range map[string]struct {
+		answer   http.HandlerFunc
+		address  string
+		unusable bool
+	}{
+		"401":      {status(http.StatusUnauthorized), server.URL, true},
+		"403":      {status(http.StatusForbidden), server.URL, true},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, server.URL, true},
+		"a page":   {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }, server.URL, true},
+		"no TLS":   {status(http.StatusOK), "https://" + plain, true},
+		"429":      {status(http.StatusTooManyRequests), server.URL, false},
+		"500":      {status(http.StatusInternalServerError), server.URL, false},
+		"503":      {status(http.StatusServiceUnavailable), server.URL, false},
+		"nobody":   {status(http.StatusOK), "http://127.0.0.1:1", false},
+	} {
+		answer.Store(&test.answer)
+		runner := newRunner(t, "", func(c *httpclient.RunnerConfig) { impatient(c); c.MaxRetries, c.Address = 1, test.address })
+		_, asked := runner.Capabilities(t.Context())
+		started := runner.Start(t.Context(), build.Job{ID: "1", Base: "foo", Architecture: "x86_64", Source: sources(t)})
+		wantLost(t, started)
+		if errors.Is(asked, build.ErrUnusable) != test.unusable || errors.Is(started, build.ErrUnusable) != test.unusable {
+			t.Errorf("%s: unusable should be %t: Capabilities %v, Start %v", name, test.unusable, asked, started)
+		}
+	}
+}
+
 // TestScratch has Runners share a directory, and one clean up after a dead one.
 func TestScratch(t *testing.T) {
 	scratch := t.TempDir()
@@ -386,7 +421,7 @@ func TestPrivateAuthority(t *testing.T) {
 	address := func(c *httpclient.RunnerConfig) { c.Address = server.URL }
 	_, err = buildFoo(t.Context(), t, newRunner(t, "", address), "1")
 	wantLost(t, err)
-	if err == nil || !strings.Contains(err.Error(), "certificate") {
+	if !errors.Is(err, build.ErrUnusable) || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("got %v", err)
 	}
 	trusting := newRunner(t, "", func(c *httpclient.RunnerConfig) { address(c); c.TLS = trust })

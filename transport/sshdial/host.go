@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"ahriman/core/build"
 )
 
 // host is all there is to know about how to reach a target: its address and
@@ -56,7 +58,12 @@ func (h *host) knownAs() []string {
 }
 
 // lookUp reads the configuration for a target.
-func (d *Dialer) lookUp(ctx context.Context, t Target) (*host, error) {
+func (d *Dialer) lookUp(ctx context.Context, t Target) (h *host, err error) {
+	defer func() {
+		if err != nil && ctx.Err() == nil {
+			err = build.Unusable(err)
+		}
+	}()
 	reader := &configReader{asked: t.Host, host: t.Host, user: t.User, local: d.config.LocalUser, home: d.config.Home, options: hostOptions{}}
 	reader.expand = func(o hostOptions, text string) string { return d.provisional(t, o).expandTokens(d, text) }
 	ssh := filepath.Join(d.config.Home, ".ssh")
@@ -72,7 +79,7 @@ func (d *Dialer) lookUp(ctx context.Context, t Target) (*host, error) {
 		}
 		reader.final, reader.host = true, d.provisional(t, reader.options).name
 	}
-	h := d.provisional(t, reader.options)
+	h = d.provisional(t, reader.options)
 	if err := d.fill(h, reader.options); err != nil {
 		return nil, fmt.Errorf("reading the SSH configuration for %s: %w", t.Host, err)
 	}

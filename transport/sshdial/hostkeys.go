@@ -16,6 +16,8 @@ import (
 	"slices"
 	"strings"
 
+	"ahriman/core/build"
+
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 )
@@ -82,7 +84,7 @@ func openHostKeys(target Target, h *host, accept []string) (*hostKeys, error) {
 	k := &hostKeys{target: target, host: h, accept: accept}
 	for _, name := range slices.Concat(h.userHosts, h.globalHosts) {
 		if err := k.read(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("reading known host keys: %w", err)
+			return nil, build.Unusable(fmt.Errorf("reading known host keys: %w", err))
 		}
 	}
 	return k, nil
@@ -215,7 +217,7 @@ func (k *hostKeys) certified(certificate *ssh.Certificate) error {
 		err = errors.New("it is not for a host")
 	}
 	if err != nil {
-		return fmt.Errorf("checking the host certificate of %s: %w", k.host.address(), err)
+		return build.Unusable(fmt.Errorf("checking the host certificate of %s: %w", k.host.address(), err))
 	}
 	return nil
 }

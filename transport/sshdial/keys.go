@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"ahriman/core/build"
+
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
 )
@@ -306,8 +308,8 @@ func (l *lockedKey) open() (ssh.Signer, error) {
 			opened.keys[name] = signer
 			return signer, nil
 		case !errors.Is(err, x509.IncorrectPasswordError):
-			return nil, fmt.Errorf("opening %s: %w", l.path, err)
+			return nil, build.Unusable(fmt.Errorf("opening %s: %w", l.path, err))
 		}
 	}
-	return nil, fmt.Errorf("opening %s: the passphrase is wrong", l.path)
+	return nil, build.Unusable(fmt.Errorf("opening %s: the passphrase is wrong", l.path))
 }

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"ahriman/core/build"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -100,7 +102,8 @@ func New(config Config) (*Dialer, error) {
 
 // Dial connects to the target, through those that its configuration names as
 // ProxyJump. The error wraps a *HostKeyError or an *AuthError where that is what
-// is wrong. The connection outlives ctx; it must be closed. accept are fingerprints,
+// is wrong; it is build.ErrUnusable where it will be the same until somebody
+// changes something. The connection outlives ctx; it must be closed. accept are fingerprints,
 // SHA256:…, of host keys to add to known_hosts when a host that is not known yet
 // shows them.
 func (d *Dialer) Dial(ctx context.Context, t Target, accept ...string) (*Client, error) {
@@ -115,10 +118,10 @@ func (d *Dialer) Dial(ctx context.Context, t Target, accept ...string) (*Client,
 // have jumps of its own in the configuration; those of the others do not count.
 func (d *Dialer) route(ctx context.Context, t Target, h *host, depth int, accept []string) (*Client, error) {
 	if depth+len(h.jumps) > maxJumps {
-		return nil, fmt.Errorf("connecting to %s: more than %d hosts on the way", t, maxJumps)
+		return nil, build.Unusable(fmt.Errorf("connecting to %s: more than %d hosts on the way", t, maxJumps))
 	}
 	if h.proxyCommand != "" {
-		return nil, fmt.Errorf("connecting to %s: the ProxyCommand of %s is not supported: use ProxyJump", t, h.asked)
+		return nil, build.Unusable(fmt.Errorf("connecting to %s: the ProxyCommand of %s is not supported: use ProxyJump", t, h.asked))
 	}
 	var via *Client
 	for i, jump := range h.jumps {
@@ -156,8 +159,11 @@ func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client, ac
 	var conn net.Conn
 	if via != nil {
 		conn, err = via.ssh.DialContext(ctx, "tcp", h.address())
-		if _, refused := errors.AsType[*ssh.OpenChannelError](err); refused {
+		if refused, ok := errors.AsType[*ssh.OpenChannelError](err); ok {
 			err = fmt.Errorf("%s forwards nothing to it: %w", via.ssh.RemoteAddr(), err)
+			if refused.Reason == ssh.Prohibited {
+				err = build.Unusable(err)
+			}
 		}
 	} else {
 		conn, err = d.tcp(ctx, h)
@@ -179,7 +185,7 @@ func (d *Dialer) connect(ctx context.Context, t Target, h *host, via *Client, ac
 		watched.Close()
 		if denied(err) {
 			refused := &AuthError{Target: t, Host: h.address(), User: h.user, Tried: keys.tried, Notes: keys.notes}
-			return nil, fmt.Errorf("connecting to %s: %w", t, refused)
+			return nil, fmt.Errorf("connecting to %s: %w", t, build.Unusable(refused))
 		}
 		return nil, d.failure(ctx, t, h, err)
 	}
@@ -192,7 +198,7 @@ func (d *Dialer) tcp(ctx context.Context, h *host) (net.Conn, error) {
 	if h.sourceAddress != "" {
 		ip := net.ParseIP(h.sourceAddress)
 		if ip == nil {
-			return nil, fmt.Errorf("BindAddress %q is no address", h.sourceAddress)
+			return nil, build.Unusable(fmt.Errorf("BindAddress %q is no address", h.sourceAddress))
 		}
 		dialer.LocalAddr = &net.TCPAddr{IP: ip}
 	}
@@ -203,7 +209,7 @@ func (d *Dialer) tcp(ctx context.Context, h *host) (net.Conn, error) {
 func (d *Dialer) failure(ctx context.Context, t Target, h *host, err error) error {
 	var key *HostKeyError
 	if errors.As(err, &key) {
-		return fmt.Errorf("connecting to %s: %w", t, key)
+		return fmt.Errorf("connecting to %s: %w", t, build.Unusable(key))
 	}
 	switch {
 	case ctx.Err() != nil:

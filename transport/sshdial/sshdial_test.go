@@ -21,6 +21,7 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"ahriman/core/build"
 	"ahriman/transport/sshdial"
 	"ahriman/transport/sshdial/sshtest"
 )
@@ -146,7 +147,7 @@ func TestEncryptedKeyFile(t *testing.T) {
 		t.Errorf("asked %d times for two connections", asked)
 	}
 	conf.Passphrase = func(context.Context, string) ([]byte, error) { return []byte("open barley"), nil }
-	if _, err := dial(t, conf, s.Addr); err == nil || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "barley") {
+	if _, err := dial(t, conf, s.Addr); !errors.Is(err, build.ErrUnusable) || !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "barley") {
 		t.Errorf("with a wrong passphrase: got %v", err)
 	}
 	// Who types slowly is no dead host.
@@ -332,7 +333,7 @@ func TestWrongKey(t *testing.T) {
 	key := sshtest.WriteKey(t, filepath.Join(s.Home, ".ssh/id_ed25519"), "")
 	_, err := dial(t, config(s), s.Addr)
 	var denied *sshdial.AuthError
-	if !errors.As(err, &denied) || len(denied.Tried) != 1 || !strings.Contains(err.Error(), ssh.FingerprintSHA256(key.PublicKey())) {
+	if !errors.As(err, &denied) || !errors.Is(err, build.ErrUnusable) || len(denied.Tried) != 1 || !strings.Contains(err.Error(), ssh.FingerprintSHA256(key.PublicKey())) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -344,7 +345,7 @@ func TestUnknownHostKey(t *testing.T) {
 	_, err := dial(t, config(s), s.Addr)
 	var problem *sshdial.HostKeyError
 	fingerprint := ssh.FingerprintSHA256(s.HostKey.PublicKey())
-	if !errors.As(err, &problem) || problem.Changed || problem.Fingerprint != fingerprint || !strings.Contains(err.Error(), fingerprint) {
+	if !errors.As(err, &problem) || !errors.Is(err, build.ErrUnusable) || problem.Changed || problem.Fingerprint != fingerprint || !strings.Contains(err.Error(), fingerprint) {
 		t.Fatalf("got %v", err)
 	}
 	if want := "ahriman workers add --accept-host-key " + fingerprint + " 'ssh://" + s.Addr + "'"; !strings.Contains(problem.Hint(), want) {
@@ -463,16 +464,20 @@ func TestNoWayThrough(t *testing.T) {
 	write(t, filepath.Join(gate.Home, ".ssh/known_hosts"), known)
 	host, port, _ := net.SplitHostPort(last.Addr)
 	conf := config(gate)
-	for line, reason := range map[string]string{
-		"ProxyCommand nc %h %p":  "the ProxyCommand of last is not supported: use ProxyJump",
-		"ProxyJump " + gate.Addr: "connecting to ssh://last: " + last.Addr + ": " + gate.Addr + " forwards nothing to it",
-		"ProxyJump 127.0.0.1:1":  "connecting to ssh://last: 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused",
-		"Port " + busy(t):        "hung up before anybody logged in",
-		"BindAddress nowhere":    `BindAddress "nowhere" is no address`,
+	for line, want := range map[string]struct {
+		reason string
+		passes bool // it may be otherwise in a moment
+	}{
+		"ProxyCommand nc %h %p":  {"the ProxyCommand of last is not supported: use ProxyJump", false},
+		"ProxyJump " + gate.Addr: {"connecting to ssh://last: " + last.Addr + ": " + gate.Addr + " forwards nothing to it", false},
+		"ProxyJump 127.0.0.1:1":  {"connecting to ssh://last: 127.0.0.1:1: dial tcp 127.0.0.1:1: connect: connection refused", true},
+		"Port " + busy(t):        {"hung up before anybody logged in", true},
+		"BindAddress nowhere":    {`BindAddress "nowhere" is no address`, false},
+		"Port many":              {`port "many" is none`, false},
 	} {
 		gate.Configure(fmt.Sprintf("Host last\n  HostName %s\n  %s\n  Port %s\n", host, line, port))
-		if _, err := dial(t, conf, "last"); err == nil || !strings.Contains(err.Error(), reason) {
-			t.Errorf("%s: got %v", line, err)
+		if _, err := dial(t, conf, "last"); err == nil || !strings.Contains(err.Error(), want.reason) || errors.Is(err, build.ErrUnusable) == want.passes {
+			t.Errorf("%s: got %v, unusable %t", line, err, errors.Is(err, build.ErrUnusable))
 		}
 	}
 }

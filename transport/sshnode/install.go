@@ -92,9 +92,13 @@ func (l *link) install(ctx context.Context, made *program, to place) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, sftpstore.ErrRefused):
-		err = &hinted{err, "its sshd_config needs: Subsystem sftp internal-sftp"}
+		err = build.Unusable(&hinted{err, "its sshd_config needs: Subsystem sftp internal-sftp"})
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
+		full := errors.Is(err, syscall.ENOSPC)
 		err = &hinted{err, "it needs " + to.dir + ": make it writable, with room, or let XDG_CACHE_HOME name another directory there"}
+		if !full { // which may pass
+			err = build.Unusable(err)
+		}
 	}
 	return fmt.Errorf("putting ahriman on %s: %w", l.config.Name, err)
 }
@@ -117,5 +121,5 @@ func (l *link) fits(file *os.File, to place) error {
 			return nil
 		}
 	}
-	return &UnfitError{Worker: l.config.Name, Machine: to.system + " " + to.machine, For: names[0]}
+	return build.Unusable(&UnfitError{Worker: l.config.Name, Machine: to.system + " " + to.machine, For: names[0]})
 }

@@ -250,10 +250,10 @@ func (l *link) begin(ctx context.Context) (net.Conn, error) {
 			return nil, err
 		}
 	}
-	return nil, &hinted{
+	return nil, build.Unusable(&hinted{
 		fmt.Errorf("starting ahriman on %s: it was put into %s, and cannot be executed there", l.config.Name, to.dir),
 		"that file system may be mounted noexec: let XDG_CACHE_HOME name another directory there",
-	}
+	})
 }
 
 // hinted is an error that knows what to do about it.
@@ -294,7 +294,11 @@ func (l *link) talk(ctx context.Context, client *sshdial.Client, made *program) 
 			if conn.noise != "" {
 				err = fmt.Errorf("%w; what comes instead is %q", err, conn.noise)
 			}
+			_, ended := errors.AsType[*sshdial.CommandError](err)
 			err = &hinted{err, "whoever logs in there must be able to run commands: with a shell, and without a ForceCommand"}
+			if ended || conn.noise != "" { // else it may be the connection
+				err = build.Unusable(err)
+			}
 		}
 		return nil, nil, err
 	}

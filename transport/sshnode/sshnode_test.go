@@ -328,7 +328,7 @@ func TestOtherMachine(t *testing.T) {
 	w := newWorker(t, sshtest.Options{Uname: "Linux riscv64"})
 	_, err := w.runner(nil).Capabilities(t.Context())
 	var unfit *sshnode.UnfitError
-	if !errors.As(err, &unfit) || unfit.Machine != "Linux riscv64" || unfit.Hint() == "" {
+	if !errors.As(err, &unfit) || !errors.Is(err, build.ErrUnusable) || unfit.Machine != "Linux riscv64" || unfit.Hint() == "" {
 		t.Errorf("got %v", err)
 	}
 }
@@ -361,6 +361,9 @@ func TestUnfitWorkersAreExplained(t *testing.T) {
 				t.Errorf("got %v", err)
 			} else if !strings.Contains(hinter.Hint(), test.hint) {
 				t.Errorf("the hint is %q", hinter.Hint())
+			}
+			if errors.Is(err, build.ErrUnusable) == (name == "full disk") { // which others may empty
+				t.Errorf("unusable: %t", errors.Is(err, build.ErrUnusable))
 			}
 		})
 	}
@@ -440,7 +443,8 @@ func TestTwoVersions(t *testing.T) {
 func TestUnknownHostKeyIsSaid(t *testing.T) {
 	w := newWorker(t, sshtest.Options{})
 	w.server.Know()
-	_, err := w.runner(nil).Capabilities(t.Context())
+	r := w.runner(nil)
+	_, err := r.Capabilities(t.Context())
 	var key *sshdial.HostKeyError
 	var hinter interface {
 		error
@@ -448,5 +452,8 @@ func TestUnknownHostKeyIsSaid(t *testing.T) {
 	}
 	if !errors.As(err, &key) || !errors.As(err, &hinter) || !strings.Contains(hinter.Hint(), "--accept-host-key") {
 		t.Errorf("got %v", err)
+	}
+	if err := r.Start(t.Context(), w.job("foo", "true")); !errors.Is(err, build.ErrUnusable) || !errors.Is(err, build.ErrLost) {
+		t.Errorf("Start: got %v", err)
 	}
 }

@@ -1,0 +1,66 @@
+package app
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ahriman/core/build"
+	"ahriman/core/store"
+	"ahriman/transport/api"
+	"ahriman/transport/httpclient"
+	"ahriman/transport/httpserver"
+)
+
+// TestMendedWorker asks a worker that refuses the log-in: a scheduler hears of it,
+// also while the worker says something else that is no answer, until it is mended.
+func TestMendedWorker(t *testing.T) {
+	builds, err := httpserver.NewBuilds(httpserver.BuildsConfig{Reason: "no makepkg"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer builds.Close()
+	var status atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if code := int(status.Load()); code != 0 {
+			http.Error(w, "no", code)
+			return
+		}
+		builds.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	runner, err := httpclient.NewRunner(httpclient.RunnerConfig{
+		Config:  httpclient.Config{Address: server.URL, Token: "wrong", MaxRetries: 1, Backoff: time.Millisecond},
+		Scratch: t.TempDir(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runner.Close()
+	c := &connection{member: member{Member: store.Member{Address: server.URL, Name: "w1", Token: "wrong"}}, runner: runner}
+	asked := func(code int, later time.Duration) error {
+		status.Store(int64(code))
+		c.asked = c.asked.Add(-later)
+		c.ask(t.Context(), askTime, askAgain)
+		return c.worker().Unusable
+	}
+	if err := asked(http.StatusServiceUnavailable, 0); err != nil {
+		t.Errorf("a worker that passes: %v", err)
+	}
+	const login = "give this master another credential: "
+	if err := asked(http.StatusUnauthorized, askTime); !errors.Is(err, build.ErrUnusable) || !errors.Is(err, api.ErrUnauthorized) || hintOf(err)[:len(login)] != login {
+		t.Errorf("log-in refused: %v; hint %q", err, hintOf(err))
+	}
+	if err := asked(http.StatusTooManyRequests, askAgain); !errors.Is(err, api.ErrUnauthorized) {
+		t.Errorf("after too many of them: %v", err)
+	}
+	if err := asked(0, askTime); !errors.Is(err, api.ErrUnauthorized) {
+		t.Errorf("asked again too early: %v", err)
+	}
+	if err := asked(0, askAgain); !errors.Is(err, build.ErrUnusable) || err.Error() != "no makepkg" {
+		t.Errorf("mended, but it builds nothing: %v", err)
+	}
+}
