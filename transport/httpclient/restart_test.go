@@ -67,6 +67,23 @@ func (s *restarting) waiting() string {
 	return r.Waiting()
 }
 
+// arrived waits until the server has written so many bytes of a file, and
+// returns its path.
+func (s *restarting) arrived(name string, size int64) string {
+	s.t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		found, err := filepath.Glob(filepath.Join(s.waiting(), ".*", name))
+		if err != nil || len(found) != 1 {
+			continue
+		}
+		if info, err := os.Stat(found[0]); err == nil && info.Size() >= size {
+			return found[0]
+		}
+	}
+	s.t.Errorf("less than %d bytes of %s have arrived", size, name)
+	return ""
+}
+
 // at calls f once, when so much of a file has been sent.
 func at(share float64, f func()) (progress func(sent, total int64)) {
 	var once sync.Once
@@ -153,13 +170,9 @@ func TestUploadOfDamagedBytes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := startRestarting(t)
 			dead := func() {
+				arrived := s.arrived(filepath.Base(path), 1<<20)
 				s.kill()
-				found, err := filepath.Glob(filepath.Join(s.waiting(), ".*", filepath.Base(path)))
-				if err != nil || len(found) != 1 {
-					t.Errorf("%v is there, %v", found, err)
-					return
-				}
-				f, err := os.OpenFile(found[0], os.O_RDWR, 0)
+				f, err := os.OpenFile(arrived, os.O_RDWR, 0)
 				if err != nil {
 					t.Error(err)
 					return
