@@ -87,7 +87,7 @@ func TestComplain(t *testing.T) {
 }
 
 func TestItems(t *testing.T) {
-	input := "plain one\n\n{\"path\":\"/a\",\"size\":1}\n{\"base\":\"bad\",\"error\":\"did not build\"}\n{\"base\":\"only\"}\n{\"base\":\"two\",\"files\":[\"/b\",\"/c\"]}\n\"/d \\u00e9\"\r\n\"open\n  in \x00 it"
+	input := "plain one\n\n{\"path\":\"/a\",\"size\":1}\n{\"base\":\"bad\",\"error\":\"did not build\"}\n{\"base\":\"only\"}\n{\"event\":\"planned\",\"bases\":2}\n{\"base\":\"two\",\"files\":[\"/b\",\"/c\"]}\n\"/d \\u00e9\"\r\n\"open\n  in \x00 it"
 	env := &Env{Stdin: strings.NewReader(input)}
 	var got []string
 	for item, err := range Items(env, []string{"first", "-", "last"}, "path", "base") {
@@ -149,17 +149,19 @@ func TestItemsErrors(t *testing.T) {
 
 func TestOutcome(t *testing.T) {
 	first := errors.New("building a: no")
-	came := &ItemFailure{Name: "b", Message: "lost", Line: []byte(`{"base":"b","error":"lost"}`)}
 	tests := map[string]struct {
 		done           int
-		fail           []error
+		fail, ran      []error
 		want           int
 		stdout, stderr string
 	}{
-		"all done":       {done: 2},
-		"all failed":     {fail: []error{first}, want: 1, stdout: `{"name":"n","error":"building a: no"}` + "\n", stderr: "ahriman: error: building a: no\n"},
-		"some failed":    {done: 1, fail: []error{first}, want: 3, stdout: `{"name":"n","error":"building a: no"}` + "\n", stderr: "ahriman: error: building a: no\n"},
-		"a failure came": {done: 1, fail: []error{came}, want: 3, stdout: `{"base":"b","error":"lost"}` + "\n"},
+		"all done":             {done: 2},
+		"all failed":           {fail: []error{first}, want: 1, stdout: `{"name":"n","error":"building a: no"}` + "\n", stderr: "ahriman: error: building a: no\n"},
+		"some failed":          {done: 1, fail: []error{first}, want: 3, stdout: `{"name":"n","error":"building a: no"}` + "\n", stderr: "ahriman: error: building a: no\n"},
+		"run":                  {ran: []error{nil}},
+		"run, all failed":      {ran: []error{&Reported{first}}, want: 1},
+		"run, some failed":     {ran: []error{&Partial{Failed: []string{"n"}}}, want: 3},
+		"two runs, one failed": {ran: []error{nil, &Reported{first}}, want: 3},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -170,6 +172,14 @@ func TestOutcome(t *testing.T) {
 			}
 			for _, err := range test.fail {
 				outcome.Fail("n", err)
+			}
+			for _, err := range test.ran {
+				if err := outcome.Ran(err); err != nil {
+					t.Error(err)
+				}
+			}
+			if got := outcome.Ran(first); got != first {
+				t.Errorf("an error of no item: %v", got)
 			}
 			if got := status(t.Context(), outcome.Err()); got != test.want {
 				t.Errorf("status %d, want %d", got, test.want)

@@ -50,7 +50,7 @@ type buildLine struct {
 // Run builds the sources.
 func (c *buildCommand) Run(ctx context.Context, env *Env, globals *Globals) (err error) {
 	r := &buildRun{
-		command: c, env: env, globals: globals, outcome: NewOutcome(env, false),
+		command: c, env: env, globals: globals, outcome: NewOutcome(env, c.JSON),
 		sources: map[string]*buildSource{}, took: map[string]float64{}, kept: map[string]buildLine{},
 	}
 	if err := r.open(ctx); err != nil {
@@ -113,18 +113,16 @@ func (r *buildRun) print(line buildLine) error {
 	return nil
 }
 
-// failed says that a base was not built, with the end of its log.
+// failed says that a base was not built, with the end of its log. The error is
+// that of standard output, which nobody reads.
 func (r *buildRun) failed(line buildLine, err error) error {
 	if line.Log != "" && !r.shown {
 		printTail(r.env.Stderr, line.Log)
 	}
 	line.Error = err.Error()
-	r.outcome.Fail(line.Base, err)
+	r.outcome.FailAs(line.Base, err, line)
 	if line.Log != "" {
 		fmt.Fprintf(r.env.Stderr, "ahriman: the log is %s\n", line.Log)
 	}
-	if r.command.JSON {
-		return r.print(line)
-	}
-	return nil
+	return r.env.unwritable()
 }

@@ -258,15 +258,7 @@ func offerOf(path string) (build.Offer, error) {
 // collect finds, fetches and reads what is to be built.
 func (r *buildRun) collect(ctx context.Context, names []string) error {
 	named := map[string]bool{}
-	for item, err := range Items(r.env, names, "path", "dir", "base", "name") {
-		var failure *ItemFailure
-		if errors.As(err, &failure) {
-			r.outcome.Fail(failure.Name, err)
-			if r.command.JSON { // hand it on as it came
-				fmt.Fprintf(r.env.Stdout, "%s\n", failure.Line)
-			}
-			continue
-		}
+	for item, err := range r.outcome.Items(names, "path", "dir", "base", "name") {
 		if err != nil {
 			return err
 		}
@@ -281,11 +273,8 @@ func (r *buildRun) collect(ctx context.Context, names []string) error {
 			if _, absent := os.Stat(item.Text); absent == nil && !source.HasPKGBUILD(item.Text) {
 				err = Hinted(err, "a source is a directory with a PKGBUILD in it; repo-tree --from finds those below another")
 			}
-			r.outcome.Fail(item.Text, err)
-			if r.command.JSON {
-				if err := r.print(buildLine{Base: item.Text, Status: "failed", Error: err.Error()}); err != nil {
-					return err
-				}
+			if err := r.failed(buildLine{Base: item.Text, Status: "failed"}, err); err != nil {
+				return err
 			}
 			if !r.command.KeepGoing {
 				return r.outcome.Err()

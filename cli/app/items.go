@@ -44,7 +44,8 @@ func (e *ItemFailure) Error() string {
 // it. A line that begins with "{" is JSON: its text is the first of fields that
 // is a non-empty string, and one with an "error" is given as an *ItemFailure.
 // Where paths are read, one with "files" is that many items. A line that is a
-// JSON string, as jq prints without -r, is its text. Empty lines are passed over.
+// JSON string, as jq prints without -r, is its text. Empty lines are passed over, and
+// what is told of a run as a whole.
 // Any other error ends the sequence, also that of an earlier write to standard
 // output: nobody reads what would become of further items.
 func Items(env *Env, args []string, fields ...string) iter.Seq2[Item, error] {
@@ -92,7 +93,7 @@ func readLines(r io.Reader, fields []string, yield func(Item, error) bool) bool 
 		}
 		var failure *ItemFailure
 		switch {
-		case asFailure(err, &failure):
+		case errors.As(err, &failure):
 			if !yield(Item{}, err) {
 				return false
 			}
@@ -172,6 +173,9 @@ func parseLine(line string, fields []string) ([]Item, error) {
 		return items, nil
 	}
 	text = firstString(object, fields...)
+	if text == "" && object["event"] != nil {
+		return nil, nil // of a run, not of one of its packages
+	}
 	if text == "" {
 		return nil, fmt.Errorf("a JSON object without %q", strings.Join(fields, `" or "`))
 	}

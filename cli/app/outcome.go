@@ -1,10 +1,9 @@
 package app
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"iter"
 )
 
 // Outcome collects what went well and what failed while a command goes through
@@ -31,28 +30,85 @@ func (o *Outcome) Partly(partial *Partial) {
 	o.failed = append(o.failed, partial.Failed...)
 }
 
-// Fail records that an item failed: one that came in as an *ItemFailure is
-// handed on as it was, any other is printed to standard error.
-func (o *Outcome) Fail(name string, err error) {
-	var failure *ItemFailure
-	if asFailure(err, &failure) {
-		o.upstream = true
-		o.failed = append(o.failed, failure.Name)
-		if o.json {
-			fmt.Fprintf(o.env.Stdout, "%s\n", failure.Line)
-			return
+// Items goes through the arguments as the function of that name does, less the
+// failures that come in through the pipe: they are recorded, and handed on.
+func (o *Outcome) Items(args []string, fields ...string) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for item, err := range Items(o.env, args, fields...) {
+			if failure, ok := errors.AsType[*ItemFailure](err); ok {
+				o.came(failure)
+			} else if !yield(item, err) {
+				return
+			}
 		}
-		fmt.Fprintf(o.env.Stderr, "ahriman: error: %s\n", err)
+	}
+}
+
+// Names reads all items at once, each once: what they name is handled together.
+func (o *Outcome) Names(args []string, fields ...string) (names []string, err error) {
+	named := map[string]bool{}
+	for item, err := range o.Items(args, fields...) {
+		if err != nil {
+			return nil, err
+		}
+		if !named[item.Text] {
+			named[item.Text] = true
+			names = append(names, item.Text)
+		}
+	}
+	return names, nil
+}
+
+// came records a failure of an earlier command: with json it is handed on as it
+// came.
+func (o *Outcome) came(failure *ItemFailure) {
+	o.upstream = true
+	o.failed = append(o.failed, failure.Name)
+	if o.json {
+		fmt.Fprintf(o.env.Stdout, "%s\n", failure.Line)
 		return
 	}
+	printError(o.env.Stderr, failure)
+}
+
+// Fail records that an item failed, and prints it to standard error.
+func (o *Outcome) Fail(name string, err error) {
+	o.FailAs(name, err, struct {
+		Name  string `json:"name"`
+		Error string `json:"error"`
+	}{name, err.Error()})
+}
+
+// FailAs is Fail with a JSON line of the command's own, which has an "error".
+func (o *Outcome) FailAs(name string, err error, line any) {
 	if o.first == nil {
 		o.first = err
 	}
 	o.failed = append(o.failed, name)
 	printError(o.env.Stderr, err)
 	if o.json {
-		printFailure(o.env.Stdout, name, err)
+		_ = o.env.Out().JSON(line) // what cannot be written is seen by the next write
 	}
+}
+
+// Ran records how items that were handled together came out. An error that is
+// not of some of them, and nobody has printed, ends the command and is returned.
+func (o *Outcome) Ran(err error) error {
+	if partial, ok := errors.AsType[*Partial](err); ok {
+		o.Partly(partial)
+		return nil
+	}
+	if reported, ok := errors.AsType[*Reported](err); ok {
+		o.failed = append(o.failed, reported.Error())
+		if o.first == nil {
+			o.first = reported.Err
+		}
+		return nil
+	}
+	if err == nil {
+		o.Done()
+	}
+	return err
 }
 
 // Err is nil when all went well, *Partial (exit status 3) when some failed or a
@@ -66,15 +122,3 @@ func (o *Outcome) Err() error {
 	}
 	return &Reported{o.first}
 }
-
-// printFailure writes the line that Items reads back as an *ItemFailure. What
-// cannot be written is seen by the command's next write.
-func printFailure(w io.Writer, name string, err error) {
-	line, _ := json.Marshal(struct {
-		Name  string `json:"name"`
-		Error string `json:"error"`
-	}{name, err.Error()}) // two strings always marshal
-	fmt.Fprintf(w, "%s\n", line)
-}
-
-func asFailure(err error, failure **ItemFailure) bool { return errors.As(err, failure) }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,9 +44,13 @@ Examples:
 
 // Run adds the packages to the repository.
 func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error {
-	names, err := allItems(env, c.Package, "directory", "path", "base")
+	outcome := NewOutcome(env, c.JSON)
+	names, err := outcome.Names(c.Package, "path", "dir", "base", "name")
 	if err != nil {
 		return err
+	}
+	if len(names) == 0 {
+		return cmp.Or(outcome.Err(), nothing(c.ExitCode))
 	}
 	patches, err := variables(c.Variable)
 	if err != nil {
@@ -71,23 +76,28 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 	if err != nil {
 		return err
 	}
-	outcome := NewOutcome(env, c.JSON)
 	var bases []string
 	order := update.Order{Packager: packager, Increment: c.Increment, Patches: patches}
 	for _, name := range names {
 		added, err := flow.Add(ctx, name, source.Kind(c.Source), order)
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
 			outcome.Fail(name, addError(err, name))
-			continue
+		case !c.Now:
+			outcome.Done()
 		}
-		outcome.Done()
 		bases = append(bases, added...)
 	}
-	if c.Now && len(bases) > 0 {
-		_, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment, Dependencies: c.Dependencies, Changes: c.Changes}, c.JSON, c.Verbose)
-		return errors.Join(err, outcome.Err())
+	if !c.Now || len(bases) == 0 {
+		return outcome.Err()
 	}
-	return outcome.Err()
+	done, err := n.update(ctx, update.Request{Bases: bases, Manual: true, Increment: c.Increment, Dependencies: c.Dependencies, Changes: c.Changes}, c.JSON, c.Verbose)
+	if err := outcome.Ran(err); err != nil {
+		return err
+	}
+	return cmp.Or(outcome.Err(), nothing(c.ExitCode && done.Empty()))
 }
 
 // addError adds the hint that fits.

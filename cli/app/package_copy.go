@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -31,7 +32,8 @@ Examples: from testing to the repository for everybody; all of it that has been 
 
 // Run copies the bases, then removes them where they came from.
 func (c *packageCopy) Run(ctx context.Context, env *Env, globals *Globals) error {
-	bases, err := allItems(env, c.Package, "base", "name")
+	outcome := NewOutcome(env, c.JSON)
+	bases, err := outcome.Names(c.Package, "base", "name")
 	if err != nil {
 		return err
 	}
@@ -42,6 +44,9 @@ func (c *packageCopy) Run(ctx context.Context, env *Env, globals *Globals) error
 	from, err := c.source(env, globals, to.ID)
 	if err != nil {
 		return err
+	}
+	if len(bases) == 0 {
+		return cmp.Or(outcome.Err(), nothing(c.ExitCode))
 	}
 	n, err := globals.openNode(ctx, env, to)
 	if err != nil {
@@ -58,23 +63,18 @@ func (c *packageCopy) Run(ctx context.Context, env *Env, globals *Globals) error
 	if err != nil {
 		return err
 	}
-	outcome, err := flow.Copy(ctx, source.repository, bases)
+	removal, err := source.flow(flowOptions{observers: []update.Observer{narrator}})
 	if err != nil {
-		return c.explain(err)
+		return err
 	}
-	if c.Remove && len(bases) > 0 {
-		flow, err := source.flow(flowOptions{observers: []update.Observer{narrator}})
-		if err != nil {
-			return err
-		}
-		if _, err := flow.Remove(ctx, bases); err != nil {
-			return outcomeError(err)
-		}
+	copied, err := flow.Copy(ctx, source.repository, bases)
+	if err == nil && c.Remove {
+		_, err = removal.Remove(ctx, bases)
 	}
-	if c.ExitCode && outcome.Empty() {
-		return ErrNothing
+	if err := outcome.Ran(c.explain(err)); err != nil {
+		return err
 	}
-	return nil
+	return cmp.Or(outcome.Err(), nothing(c.ExitCode && copied.Empty()))
 }
 
 // source returns the settings of the repository to copy from.

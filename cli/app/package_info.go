@@ -74,16 +74,14 @@ type packageInfoLine struct {
 // Run prints each file.
 func (c *packageInfo) Run(ctx context.Context, env *Env) error {
 	outcome := NewOutcome(env, c.JSON)
-	for item, err := range Items(env, c.Files, "path") {
-		if err != nil && !isFailure(err) {
+	for item, err := range outcome.Items(c.Files, "path") {
+		if err != nil {
 			return err
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err == nil {
-			err = c.show(env, item.Text)
-		}
+		err := c.show(env, item.Text)
 		if isOutput(err) {
 			return err
 		}

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"maps"
+	"slices"
 
 	"ahriman/core/config"
+	"ahriman/core/repository"
 	"ahriman/core/store"
 	"ahriman/core/update"
 )
@@ -24,9 +27,11 @@ Examples:
     ahriman package-status --status failed --json | jq -r .base | ahriman package-remove -`
 }
 
-// Run removes the bases from each selected repository that has them.
+// Run removes the bases from each selected repository that has them. One that
+// none has fails alone.
 func (c *packageRemove) Run(ctx context.Context, env *Env, globals *Globals) error {
-	bases, err := allItems(env, c.Package, "base", "name")
+	outcome := NewOutcome(env, c.JSON)
+	bases, err := outcome.Names(c.Package, "base", "name")
 	if err != nil {
 		return err
 	}
@@ -34,30 +39,62 @@ func (c *packageRemove) Run(ctx context.Context, env *Env, globals *Globals) err
 	if err != nil {
 		return err
 	}
-	found := false
+	known := map[string]bool{}
 	for _, s := range all {
-		err := c.remove(ctx, env, globals, s, bases)
-		if errors.Is(err, store.ErrUnknownPackage) && len(all) > 1 {
+		removed, err := c.remove(ctx, env, globals, s, bases, known)
+		if !removed && err == nil {
 			continue
 		}
-		if err != nil {
+		if err := outcome.Ran(err); err != nil {
 			return err
 		}
-		found = true
 	}
-	if !found {
-		return Hinted(store.ErrUnknownPackage, "package-status lists what there is")
+	for _, base := range bases {
+		if !known[base] {
+			outcome.Fail(base, Hinted(fmt.Errorf("removing %s: %w", base, store.ErrUnknownPackage), "package-status lists what there is"))
+		}
 	}
-	return nil
+	return outcome.Err()
 }
 
-func (c *packageRemove) remove(ctx context.Context, env *Env, globals *Globals, s *config.Settings, bases []string) error {
+// remove removes those of the bases that a repository has, and adds them to
+// known.
+func (c *packageRemove) remove(ctx context.Context, env *Env, globals *Globals, s *config.Settings, bases []string, known map[string]bool) (removed bool, err error) {
 	n, err := globals.openNode(ctx, env, s)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer n.Close()
-	flow, err := n.flow(flowOptions{observers: []update.Observer{newNarrator(env, globals, c.JSON, false)}})
+	has, err := n.has(ctx)
+	if err != nil {
+		return false, err
+	}
+	if bases = those(bases, has); len(bases) == 0 {
+		return false, nil
+	}
+	maps.Copy(known, has)
+	return true, n.remove(ctx, bases, c.JSON)
+}
+
+// has returns the bases that are published or that the store knows.
+func (n *node) has(ctx context.Context) (map[string]bool, error) {
+	has, err := publishedBases(ctx, n.repository)
+	if err != nil {
+		return nil, err
+	}
+	records, err := n.store.Packages(ctx, n.settings.ID)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range records {
+		has[r.Package.Base] = true
+	}
+	return has, nil
+}
+
+// remove removes bases of the node, all of which it has, and tells what happens.
+func (n *node) remove(ctx context.Context, bases []string, json bool) error {
+	flow, err := n.flow(flowOptions{observers: []update.Observer{newNarrator(n.env, n.globals, json, false)}})
 	if err != nil {
 		return err
 	}
@@ -65,15 +102,16 @@ func (c *packageRemove) remove(ctx context.Context, env *Env, globals *Globals, 
 	return outcomeError(err)
 }
 
-// allItems reads all items at once: what they name is handled together. A
-// failure that came in through the pipe ends the command.
-func allItems(env *Env, args []string, fields ...string) ([]string, error) {
-	var texts []string
-	for item, err := range Items(env, args, fields...) {
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, item.Text)
+func publishedBases(ctx context.Context, r *repository.Repository) (map[string]bool, error) {
+	packages, err := r.Packages(ctx)
+	bases := map[string]bool{}
+	for _, p := range packages {
+		bases[p.Base] = true
 	}
-	return texts, nil
+	return bases, err
+}
+
+// those returns the bases that are in has.
+func those(bases []string, has map[string]bool) []string {
+	return slices.DeleteFunc(slices.Clone(bases), func(base string) bool { return !has[base] })
 }

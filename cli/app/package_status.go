@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,7 +22,7 @@ type packageStatus struct {
 	Info     bool     `negatable:"" help:"show more of each package"`
 	Status   string   `short:"s" enum:",unknown,pending,building,failed,success" default:"" placeholder:"STATUS" help:"only packages of this status: unknown, pending, building, failed or success"`
 	JSON     bool     `name:"json" help:"print one JSON object a line"`
-	Package  []string `arg:"" optional:"" complete:"packages" help:"package bases; all when none is named"`
+	Package  []string `arg:"" optional:"" complete:"packages" help:"package bases, or - for names from standard input; all when none is named"`
 }
 
 // Help shows how the command is used.
@@ -50,6 +51,15 @@ type statusLine struct {
 
 // Run prints a table, or JSON lines.
 func (c *packageStatus) Run(ctx context.Context, env *Env, globals *Globals) error {
+	outcome := NewOutcome(env, c.JSON)
+	bases, err := outcome.Names(c.Package, "base", "name")
+	if err != nil {
+		return err
+	}
+	if len(bases) == 0 && len(c.Package) > 0 { // standard input names none, which is not all
+		return cmp.Or(outcome.Err(), nothing(c.ExitCode))
+	}
+	c.Package = bases
 	all, err := globals.settings(env)
 	if err != nil {
 		return err
@@ -64,21 +74,14 @@ func (c *packageStatus) Run(ctx context.Context, env *Env, globals *Globals) err
 		}
 		shown += n
 	}
-	outcome := NewOutcome(env, false)
-	for _, base := range c.Package {
+	for _, base := range bases {
 		if known[base] {
 			outcome.Done()
 		} else {
 			outcome.Fail(base, fmt.Errorf("reading package %s: %w", base, store.ErrUnknownPackage))
 		}
 	}
-	if err := outcome.Err(); err != nil {
-		return err
-	}
-	if c.ExitCode && shown == 0 {
-		return ErrNothing
-	}
-	return nil
+	return cmp.Or(outcome.Err(), nothing(c.ExitCode && shown == 0))
 }
 
 // show prints one repository, returns how many packages, and adds those of the

@@ -45,14 +45,11 @@ func (g *Globals) eachStore(ctx context.Context, env *Env, do func(db *store.DB,
 // repository that has it. A base that none has fails alone.
 func (g *Globals) eachPackage(ctx context.Context, env *Env, args []string, do func(db *store.DB, id alpm.RepositoryID, base string) error) error {
 	outcome := NewOutcome(env, false)
-	for item, err := range Items(env, args, "base", "name") {
-		var failure *ItemFailure
-		if err != nil && !asFailure(err, &failure) {
+	for item, err := range outcome.Items(args, "base", "name") {
+		if err != nil {
 			return err
 		}
-		if err == nil {
-			err = g.eachStore(ctx, env, func(db *store.DB, id alpm.RepositoryID) error { return do(db, id, item.Text) })
-		}
+		err := g.eachStore(ctx, env, func(db *store.DB, id alpm.RepositoryID) error { return do(db, id, item.Text) })
 		if err != nil {
 			outcome.Fail(item.Text, err)
 			continue

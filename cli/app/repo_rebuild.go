@@ -42,5 +42,5 @@ func (c *repoRebuild) Run(ctx context.Context, env *Env, globals *Globals) error
 	return again.run(ctx, env, globals, update.Request{
 		Increment: c.Increment,
 		Rebuild:   &update.Rebuild{DependsOn: c.DependsOn, FromStore: c.FromDatabase, Status: store.Status(c.Status)},
-	})
+	}, NewOutcome(env, c.JSON))
 }

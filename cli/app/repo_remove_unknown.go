@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,11 +36,12 @@ func (c *repoRemoveUnknown) Run(ctx context.Context, env *Env, globals *Globals)
 	if err != nil {
 		return err
 	}
+	outcome := NewOutcome(env, c.JSON)
 	var errs []error
 	for _, s := range all {
-		errs = append(errs, c.remove(ctx, env, globals, s))
+		errs = append(errs, outcome.Ran(c.remove(ctx, env, globals, s)))
 	}
-	return errors.Join(errs...)
+	return cmp.Or(errors.Join(errs...), outcome.Err())
 }
 
 func (c *repoRemoveUnknown) remove(ctx context.Context, env *Env, globals *Globals, s *config.Settings) error {
@@ -47,13 +49,13 @@ func (c *repoRemoveUnknown) remove(ctx context.Context, env *Env, globals *Globa
 	if err != nil {
 		return err
 	}
+	defer n.Close()
 	unknown, err := n.unknown(ctx)
-	if err := errors.Join(err, n.Close()); err != nil {
+	if err != nil {
 		return err
 	}
 	if !c.DryRun && len(unknown) > 0 {
-		remove := &packageRemove{JSON: c.JSON}
-		return remove.remove(ctx, env, globals, s, unknown)
+		return n.remove(ctx, unknown, c.JSON)
 	}
 	out := env.Out()
 	for _, base := range unknown {

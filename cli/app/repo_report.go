@@ -3,7 +3,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +46,7 @@ func (c *repoReport) Run(ctx context.Context, env *Env, globals *Globals) error 
 		return err
 	}
 	outcome := NewOutcome(env, c.JSON)
-	if came, err := c.await(env, outcome); err != nil || !came {
+	if came, err := c.await(outcome); err != nil || !came {
 		return cmp.Or(err, outcome.Err())
 	}
 	for _, s := range all {
@@ -57,16 +56,11 @@ func (c *repoReport) Run(ctx context.Context, env *Env, globals *Globals) error 
 		}
 		for _, target := range targets {
 			err := c.report(ctx, env, s, target)
-			var partial *Partial
-			switch {
-			case ctx.Err() != nil, isOutput(err):
+			if ctx.Err() != nil || isOutput(err) {
 				return err
-			case errors.As(err, &partial):
-				outcome.Partly(partial)
-			case err != nil:
+			}
+			if err := outcome.Ran(err); err != nil {
 				outcome.Fail(target.Name, err)
-			default:
-				outcome.Done()
 			}
 		}
 	}
@@ -75,21 +69,17 @@ func (c *repoReport) Run(ctx context.Context, env *Env, globals *Globals) error 
 
 // await reads standard input to its end where "-" asks for it, and says whether
 // there is something to report: without, there always is.
-func (c *repoReport) await(env *Env, outcome *Outcome) (came bool, err error) {
+func (c *repoReport) await(outcome *Outcome) (came bool, err error) {
 	named := len(c.Targets)
 	c.Targets = slices.DeleteFunc(c.Targets, func(name string) bool { return name == "-" })
 	if len(c.Targets) == named {
 		return true, nil
 	}
-	for item, err := range Items(env, []string{"-"}, "path", "base", "name") {
-		switch {
-		case isFailure(err):
-			outcome.Fail(item.Text, err)
-		case err != nil:
+	for _, err := range outcome.Items([]string{"-"}, "path", "base", "name") {
+		if err != nil {
 			return false, err
-		default:
-			came = true
 		}
+		came = true
 	}
 	return came, nil
 }

@@ -67,28 +67,31 @@ Examples:
 
 // Run updates each selected repository.
 func (c *repoUpdate) Run(ctx context.Context, env *Env, globals *Globals) error {
-	bases, err := allItems(env, c.Package, "base", "name")
+	outcome := NewOutcome(env, c.JSON)
+	bases, err := outcome.Names(c.Package, "base", "name")
 	if err != nil {
 		return err
 	}
 	if len(bases) == 0 && len(c.Package) > 0 { // standard input names none, which is not all
-		return nothing(c.ExitCode)
+		return cmp.Or(outcome.Err(), nothing(c.ExitCode))
 	}
-	return c.run(ctx, env, globals, c.request(bases))
+	return c.run(ctx, env, globals, c.request(bases), outcome)
 }
 
 // run does what the request says in each selected repository.
-func (c *repoUpdate) run(ctx context.Context, env *Env, globals *Globals, request update.Request) error {
+func (c *repoUpdate) run(ctx context.Context, env *Env, globals *Globals, request update.Request, outcome *Outcome) error {
 	all, err := globals.settings(env)
 	if err != nil {
 		return err
 	}
-	empty := true
+	empty, well := true, true
 	var errs []error
 	for _, s := range all {
-		outcome, err := c.update(ctx, env, globals, s, request)
-		errs = append(errs, err)
-		empty = empty && outcome.empty()
+		found, err := c.update(ctx, env, globals, s, request)
+		if err != nil || !found.empty() {
+			errs = append(errs, outcome.Ran(err))
+		}
+		empty, well = empty && found.empty(), well && err == nil
 		if ctx.Err() != nil {
 			break
 		}
@@ -96,10 +99,12 @@ func (c *repoUpdate) run(ctx context.Context, env *Env, globals *Globals, reques
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	if c.DryRun || c.Explain != "" {
-		return nothing(empty && c.ExitCode)
+	if well && !c.DryRun && c.Explain == "" {
+		if err := outcome.Ran(c.untouched(ctx, env, globals, request.Bases)); err != nil {
+			return err
+		}
 	}
-	return cmp.Or(c.untouched(ctx, env, globals, request.Bases), nothing(empty && c.ExitCode))
+	return cmp.Or(outcome.Err(), nothing(c.ExitCode && empty))
 }
 
 // untouched says which of the bases that were named an update that went well

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,14 +49,11 @@ func (c *signCommand) Run(ctx context.Context, env *Env, globals *Globals) error
 	keys := &signingKeys{env: env, globals: globals, key: c.Key}
 	outcome := NewOutcome(env, c.JSON)
 	var bases []string
-	for item, err := range Items(env, c.Packages, "path", "base", "name") {
-		switch {
-		case err != nil && !isFailure(err):
+	for item, err := range outcome.Items(c.Packages, "path", "base", "name") {
+		if err != nil {
 			return err
-		case err != nil:
-			outcome.Fail(item.Text, err)
-			continue
-		case !isPackageFile(item.Text):
+		}
+		if !isPackageFile(item.Text) {
 			bases = append(bases, item.Text)
 			continue
 		}
@@ -70,10 +68,9 @@ func (c *signCommand) Run(ctx context.Context, env *Env, globals *Globals) error
 		}
 	}
 	if len(bases) > 0 || len(c.Packages) == 0 {
-		if err := c.signPublished(ctx, env, keys, bases); err != nil {
+		if err := c.signPublished(ctx, env, keys, bases, outcome); err != nil {
 			return err
 		}
-		outcome.Done()
 	}
 	return outcome.Err()
 }
@@ -109,38 +106,39 @@ func (c *signCommand) print(env *Env, line signLine) error {
 	return env.Out().Println(line.Path)
 }
 
-// signPublished signs what is published of the bases in each repository that is
-// selected and has them.
-func (c *signCommand) signPublished(ctx context.Context, env *Env, keys *signingKeys, bases []string) error {
+// signPublished signs what is published of the bases, of all without any, in each
+// repository that is selected. A base that none has fails alone.
+func (c *signCommand) signPublished(ctx context.Context, env *Env, keys *signingKeys, bases []string, outcome *Outcome) error {
 	all, err := keys.globals.settings(env)
 	if err != nil {
 		return err
 	}
-	var unknown error
-	found := false
+	known := map[string]bool{}
 	for _, s := range all {
 		r, err := keys.globals.openRepository(s, databaseSigner(env, s))
 		if err != nil {
 			return err
 		}
-		p, err := r.SignPackages(ctx, bases, func(ctx context.Context, base, path string) (bool, error) {
+		published, err := publishedBases(ctx, r)
+		if err != nil {
+			return err
+		}
+		maps.Copy(known, published)
+		here := those(bases, published)
+		if len(here) == 0 && len(bases) > 0 {
+			continue
+		}
+		p, err := r.SignPackages(ctx, here, func(ctx context.Context, base, path string) (bool, error) {
 			g, err := keys.forBase(s, base)
 			if err != nil {
 				return false, err
 			}
 			return g.SignFile(ctx, path)
 		})
-		if errors.Is(err, repository.ErrUnknownBase) {
-			unknown = Hinted(err, "a file's name has .pkg.tar in it; package-status lists the bases")
-			if len(all) > 1 {
-				continue
-			}
-			err = unknown
-		}
 		if err != nil {
 			return err
 		}
-		found = true
+		outcome.Done()
 		warnCleanUp(env, p)
 		for _, e := range p.Added {
 			if err := c.print(env, signLine{Path: filepath.Join(r.Published(), e.FileName), Base: e.Base, Signed: true}); err != nil {
@@ -148,8 +146,10 @@ func (c *signCommand) signPublished(ctx context.Context, env *Env, keys *signing
 			}
 		}
 	}
-	if !found {
-		return unknown
+	for _, base := range bases {
+		if !known[base] {
+			outcome.Fail(base, Hinted(fmt.Errorf("signing %s: %w", base, repository.ErrUnknownBase), "a file's name has .pkg.tar in it; package-status lists the bases"))
+		}
 	}
 	return nil
 }

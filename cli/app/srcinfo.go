@@ -46,12 +46,7 @@ func (c *srcinfo) Run(ctx context.Context, env *Env, globals *Globals) error {
 		options.Architecture = machine()
 	}
 	separator := ""
-	for item, err := range Items(env, directories, "path", "dir") {
-		var failure *ItemFailure
-		if errors.As(err, &failure) {
-			outcome.Fail(failure.Name, err)
-			continue
-		}
+	for item, err := range outcome.Items(directories, "path", "dir") {
 		if err != nil {
 			return err
 		}

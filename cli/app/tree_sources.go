@@ -132,7 +132,7 @@ func machine() string {
 // sourcePackages reads the PKGBUILDs in the directories, without running them.
 // What cannot be read is a failure of its own in outcome.
 func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []string, outcome *Outcome) (forest, error) {
-	directories, err := sourceDirectories(env, from, outcome)
+	directories, err := sourceDirectories(from, outcome)
 	if err != nil {
 		return forest{}, err
 	}
@@ -169,14 +169,9 @@ func sourcePackages(ctx context.Context, env *Env, globals *Globals, from []stri
 
 // sourceDirectories lists the directories with a PKGBUILD that arguments and
 // standard input name.
-func sourceDirectories(env *Env, from []string, outcome *Outcome) ([]string, error) {
+func sourceDirectories(from []string, outcome *Outcome) ([]string, error) {
 	var directories []string
-	for item, err := range Items(env, from, "path", "dir") {
-		var failure *ItemFailure
-		if errors.As(err, &failure) {
-			outcome.Fail(failure.Name, err)
-			continue
-		}
+	for item, err := range outcome.Items(from, "path", "dir") {
 		if err != nil {
 			return nil, err
 		}

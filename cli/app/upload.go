@@ -58,14 +58,10 @@ func (c *upload) Run(ctx context.Context, env *Env, globals *Globals) error {
 	u := &uploading{json: c.JSON, env: env, to: to, outcome: NewOutcome(env, c.JSON)}
 	defer u.abandon(ctx)
 	named := map[string]bool{} // each is sent once
-	for item, err := range Items(env, c.Files, "path") {
-		switch {
-		case err == nil && !named[item.Text]:
+	for item, err := range u.outcome.Items(c.Files, "path") {
+		if err == nil && !named[item.Text] {
 			named[item.Text] = true
 			err = u.add(ctx, item.Text)
-		case isFailure(err):
-			u.outcome.Fail(item.Text, err)
-			err = nil
 		}
 		if err != nil {
 			return err
@@ -203,11 +199,6 @@ func (u *uploading) abandon(ctx context.Context) {
 	if u.set != nil {
 		u.set.Abandon(ctx)
 	}
-}
-
-func isFailure(err error) bool {
-	var failure *ItemFailure
-	return asFailure(err, &failure)
 }
 
 // remoteService returns the remote-service target that is configured first, nil

@@ -39,23 +39,17 @@ func (c *vercmp) Run(env *Env) error {
 		return Usagef("want two versions, or - for standard input")
 	}
 	outcome := NewOutcome(env, c.JSON)
-	for item, err := range Items(env, c.Versions) {
-		if err != nil && !isFailure(err) {
+	for item, err := range outcome.Items(c.Versions) {
+		if err != nil {
 			return err
 		}
 		words := strings.Fields(item.Text)
-		switch {
-		case err != nil:
-		case len(words) != 2:
-			err = fmt.Errorf("comparing %q: want two versions", item.Text)
-		default:
-			if err := c.print(env, words[0], words[1]); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			outcome.Fail(item.Text, err)
+		if len(words) != 2 {
+			outcome.Fail(item.Text, fmt.Errorf("comparing %q: want two versions", item.Text))
 			continue
+		}
+		if err := c.print(env, words[0], words[1]); err != nil {
+			return err
 		}
 		outcome.Done()
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,20 +54,31 @@ func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
 		return err
 	}
 	defer db.Close()
-	names, err := c.names(env)
-	if err != nil || len(names) == 0 && len(c.Worker) > 0 { // standard input names none, which is not all
+	outcome := NewOutcome(env, c.JSON)
+	names, err := c.names(env, outcome)
+	if err != nil {
 		return err
 	}
+	if len(names) > 0 || len(c.Worker) == 0 { // standard input that names none is not all
+		if err := outcome.Ran(c.act(ctx, env, globals, all[0], db, names, outcome)); err != nil {
+			return err
+		}
+	}
+	return outcome.Err()
+}
+
+// act does the action with the workers of these names, or all.
+func (c *workers) act(ctx context.Context, env *Env, globals *Globals, s *config.Settings, db *store.DB, names []string, outcome *Outcome) error {
 	if c.Action == "add" {
 		return c.add(ctx, env, db, names)
 	}
-	members, err := fleet(ctx, all[0], db)
+	members, err := fleet(ctx, s, db)
 	if err != nil {
 		return err
 	}
-	members, err = chooseMembers(members, names)
-	if err != nil {
-		return err
+	members = chooseMembers(members, names, outcome)
+	if len(names) > 0 && len(members) == 0 {
+		return outcome.Err()
 	}
 	if len(names) == 0 && c.Action != "list" && c.Action != "ping" {
 		return Usagef("workers %s needs the name of a worker", c.Action)
@@ -77,7 +89,7 @@ func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
 	case "drain", "resume":
 		return c.drain(ctx, db, members)
 	}
-	n, err := globals.nodeWith(env, all[0], db)
+	n, err := globals.nodeWith(env, s, db)
 	if err != nil {
 		return err
 	}
@@ -85,12 +97,17 @@ func (c *workers) Run(ctx context.Context, env *Env, globals *Globals) error {
 	return c.show(ctx, env, n, members)
 }
 
-// names reads what workers are meant. The error of one that is away is no failure
-// of the command that printed it.
-func (c *workers) names(env *Env) (names []string, err error) {
+// names reads what workers are meant. What list and ping print of one that is
+// away has an error, and is no failure: it is whom the next command is for.
+func (c *workers) names(env *Env, outcome *Outcome) (names []string, err error) {
 	for item, err := range Items(env, c.Worker, "name", "address") {
 		if failure, ok := errors.AsType[*ItemFailure](err); ok {
-			item.Text, err = failure.Name, nil
+			var line workerLine
+			if json.Unmarshal(failure.Line, &line) != nil || line.Address == "" {
+				outcome.came(failure)
+				continue
+			}
+			item.Text, err = line.Name, nil
 		}
 		if err != nil {
 			return nil, err
@@ -100,20 +117,23 @@ func (c *workers) names(env *Env) (names []string, err error) {
 	return names, nil
 }
 
-// chooseMembers returns the members of these names or addresses, all without.
-func chooseMembers(members []member, names []string) ([]member, error) {
+// chooseMembers returns the members of these names or addresses, all without. A
+// name that none has fails alone.
+func chooseMembers(members []member, names []string, outcome *Outcome) []member {
 	if len(names) == 0 {
-		return members, nil
+		return members
 	}
 	var chosen []member
 	for _, name := range names {
 		i := slices.IndexFunc(members, func(m member) bool { return m.Name == name || m.Address == strings.TrimRight(name, "/") })
 		if i < 0 {
-			return nil, Hinted(fmt.Errorf("there is no worker %s", config.Redact(name)), "workers list shows those there are")
+			name = config.Redact(name)
+			outcome.Fail(name, Hinted(fmt.Errorf("there is no worker %s", name), "workers list shows those there are"))
+			continue
 		}
 		chosen = append(chosen, members[i])
 	}
-	return chosen, nil
+	return chosen
 }
 
 // add adds workers.
