@@ -184,5 +184,5 @@ func (c *repoStatistics) draw(bars []ui.Bar) error {
 	if err := ui.Chart(&picture, heading, bars); err != nil {
 		return err
 	}
-	return writeWhole(c.Chart, picture.String())
+	return config.WriteFile(c.Chart, []byte(picture.String()), 0o644)
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"path/filepath"
 	"strconv"
 
 	"ahriman/core/config"
@@ -75,7 +73,7 @@ func (c *web) Run(ctx context.Context, env *Env, globals *Globals) error {
 	}
 	defer stop()
 	if c.AddrFile != "" {
-		if err := writeWhole(c.AddrFile, listeners[0].Addr().String()+"\n"); err != nil {
+		if err := config.WriteFile(c.AddrFile, []byte(listeners[0].Addr().String()+"\n"), 0o644); err != nil {
 			return err
 		}
 	}
@@ -129,27 +127,4 @@ func listenTCP(address string, s *config.Settings, logger *slog.Logger) (net.Lis
 		return nil, err
 	}
 	return encrypted, nil
-}
-
-// writeWhole writes a small file that a waiting process never sees half of.
-func writeWhole(path, text string) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Chmod(f.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
 }

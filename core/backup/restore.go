@@ -323,13 +323,13 @@ func (w *writer) entry(h *tar.Header, name string, content io.Reader) error {
 	if _, err := io.Copy(f, content); err != nil {
 		return err
 	}
-	if err := w.owners.give(f.Name(), h); err != nil {
+	if err := w.owners.give(f.Temporary, h); err != nil {
 		return err
 	}
 	if err := f.Chmod(mode(h)); err != nil {
 		return err
 	}
-	if err := os.Chtimes(f.Name(), h.ModTime, h.ModTime); err != nil {
+	if err := os.Chtimes(f.Temporary, h.ModTime, h.ModTime); err != nil {
 		return err
 	}
 	return f.Commit()

@@ -56,22 +56,27 @@ func Clean(dir string) error {
 	return nil
 }
 
-// File is a file that is being written under a temporary name.
+// File is a file that is being written under a temporary name. Its errors, and
+// Name, have the name that it will have, which is the one that somebody knows.
 type File struct {
 	*os.File
-	path string
-	done bool
+	Temporary string // where it is until Commit
+	done      bool
 }
 
 // Create begins the file at path. Its mode will be perm exactly, whatever the
 // umask. The caller must call Commit or Abort.
 func Create(path string, perm fs.FileMode) (*File, error) {
-	f, err := os.OpenFile(Temporary(path), os.O_RDWR|os.O_CREATE|os.O_EXCL, perm)
+	temporary := Temporary(path)
+	fd, err := -1, error(unix.EINTR)
+	for err == unix.EINTR { // which file systems over a network may answer
+		fd, err = unix.Open(temporary, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, uint32(perm.Perm()))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
-	file := &File{File: f, path: path}
-	if err := f.Chmod(perm); err != nil {
+	file := &File{File: os.NewFile(uintptr(fd), path), Temporary: temporary}
+	if err := file.Chmod(perm); err != nil {
 		file.Abort()
 		return nil, fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -84,13 +89,13 @@ func Create(path string, perm fs.FileMode) (*File, error) {
 func (f *File) Commit() error {
 	defer f.Abort()
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("writing %s: %w", f.path, err)
+		return fmt.Errorf("writing %s: %w", f.Name(), err)
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("writing %s: %w", f.path, err)
+		return fmt.Errorf("writing %s: %w", f.Name(), err)
 	}
-	if err := Rename(f.Name(), f.path); err != nil {
-		return err
+	if err := Rename(f.Temporary, f.Name()); err != nil {
+		return fmt.Errorf("writing %s: %w", f.Name(), withoutNames(err))
 	}
 	f.done = true
 	return nil
@@ -103,7 +108,7 @@ func (f *File) Abort() {
 	}
 	f.done = true
 	f.Close()
-	os.Remove(f.Name())
+	os.Remove(f.Temporary)
 }
 
 // Write writes data to path, in place of what was there, with the mode perm.
@@ -133,14 +138,25 @@ func Rename(from, to string) error {
 // that was there, in one step.
 func Symlink(target, path string) error {
 	temporary := Temporary(path)
-	if err := os.Symlink(target, temporary); err != nil {
-		return err
+	err := os.Symlink(target, temporary)
+	if err == nil {
+		if err = Rename(temporary, path); err != nil {
+			os.Remove(temporary)
+		}
 	}
-	if err := Rename(temporary, path); err != nil {
-		os.Remove(temporary)
-		return err
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, withoutNames(err))
 	}
 	return nil
+}
+
+// withoutNames leaves out of what went wrong with two names what they were: one
+// is temporary.
+func withoutNames(err error) error {
+	if link, ok := errors.AsType[*os.LinkError](err); ok {
+		return link.Err
+	}
+	return err
 }
 
 // Exchange swaps what two paths name, in one step; they may be of different

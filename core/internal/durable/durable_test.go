@@ -53,7 +53,8 @@ func TestWrite(t *testing.T) {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
 	only(t, dir, "file")
-	if err := durable.Write(filepath.Join(dir, "none", "file"), nil, 0o644); !errors.Is(err, fs.ErrNotExist) {
+	none := filepath.Join(dir, "none", "file")
+	if err := durable.Write(none, nil, 0o644); !errors.Is(err, fs.ErrNotExist) || err.Error() != "writing "+none+": no such file or directory" {
 		t.Errorf("in a directory that is not there: %v", err)
 	}
 }
@@ -64,8 +65,12 @@ func TestAbort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if name := filepath.Base(f.Name()); !durable.Leftover(name) {
+	if name := filepath.Base(f.Temporary); !durable.Leftover(name) {
 		t.Errorf("%s would not be known as a leftover", name)
+	}
+	// What goes wrong names the file that was to be written.
+	if _, err := f.ReadAt(nil, -1); err == nil || !strings.Contains(err.Error(), filepath.Join(dir, "file")+":") {
+		t.Errorf("got %v", err)
 	}
 	f.Abort()
 	f.Abort()
@@ -74,8 +79,9 @@ func TestAbort(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "taken"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.Write(filepath.Join(dir, "taken"), []byte("x"), 0o600); err == nil {
-		t.Error("a file took a directory's place")
+	taken := filepath.Join(dir, "taken")
+	if err := durable.Write(taken, []byte("x"), 0o600); err == nil || err.Error() != "writing "+taken+": file exists" {
+		t.Errorf("a file took a directory's place, or not so: %v", err)
 	}
 	only(t, dir, "taken")
 }
@@ -125,7 +131,7 @@ func TestSymlink(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(dir, "directory", "full"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := durable.Symlink("x", filepath.Join(dir, "directory")); err == nil {
+	if err := durable.Symlink("x", filepath.Join(dir, "directory")); err == nil || strings.Contains(err.Error(), ".part") {
 		t.Error("a link took a directory's place")
 	}
 	only(t, dir, "directory", "link")
