@@ -49,6 +49,17 @@ func (r *run) copyFrom(ctx context.Context, from *repository.Repository) error {
 	if err != nil {
 		return err
 	}
+	batches = slices.DeleteFunc(batches, func(b *batch) bool {
+		// Another run may have been faster; it tells of what it published.
+		overtaken := !b.untold && !slices.ContainsFunc(slices.Concat(done.Added, done.Removed), func(e repository.Entry) bool { return e.Base == b.base })
+		if overtaken {
+			r.leftPublished(b.base, b.version())
+		}
+		return overtaken
+	})
+	if len(batches) == 0 {
+		return nil
+	}
 	built := r.announce(batches, done)
 	var errs []error
 	for _, b := range batches {
@@ -78,13 +89,14 @@ func (r *run) copies(ctx context.Context, from *repository.Repository) (batches 
 		case len(have) > 0 && alpm.Vercmp(packages[0].Version, have[0].Version) < 0:
 			return nil, change, &OlderError{base, packages[0].Version, have[0].Version}
 		case slices.EqualFunc(packages, have, samePackage) && unknown == nil:
-			r.left(Omission{Base: base, Version: have[0].Version, Reason: "it is published"})
+			r.leftPublished(base, have[0].Version)
 			continue
 		}
 		b, err := r.copied(ctx, from, base, packages)
 		if err != nil {
 			return nil, change, err
 		}
+		b.untold = slices.EqualFunc(packages, have, samePackage)
 		batches = append(batches, b)
 		change.Add = append(change.Add, b.files...)
 		for _, p := range have {
@@ -94,6 +106,11 @@ func (r *run) copies(ctx context.Context, from *repository.Repository) (batches 
 		}
 	}
 	return batches, change, nil
+}
+
+// leftPublished says that a base is left alone since it is there already.
+func (r *run) leftPublished(base, version string) {
+	r.left(Omission{Base: base, Version: version, Reason: "it is published"})
 }
 
 // byBase returns what is published, by base; within one by name.

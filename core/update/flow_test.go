@@ -543,3 +543,37 @@ func TestWaitingTakenByAnotherRun(t *testing.T) {
 	}
 	f.expect("published", f.published(), []string{"app 1-1", "other 1-1"})
 }
+
+// Of two runs that copy a base at once, one tells of it.
+func TestCopiedByTwoRuns(t *testing.T) {
+	f := newFixture(t)
+	from, err := repository.Open(repository.Options{Root: f.root, ID: alpm.RepositoryID{Name: "testing", Architecture: "x86_64"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, name := range []string{"app", "lib"} {
+		path, err := writePackage(t.TempDir(), name, name, "1-1", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, path)
+	}
+	if _, err := from.Publish(t.Context(), repository.Change{Add: files}); err != nil {
+		t.Fatal(err)
+	}
+	faster := f.flow()
+	f.config.SignPackage = func(context.Context, string) error { // between the plan and the publication
+		_, err := faster.Copy(t.Context(), from, []string{"app"})
+		return err
+	}
+	outcome, err := f.flow().Copy(t.Context(), from, []string{"app", "lib"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.expect("events", f.events, []string{"published app 1-1", "published lib 1-1"})
+	f.expect("published", f.published(), []string{"app 1-1", "lib 1-1"})
+	if len(outcome.Published) != 1 || len(outcome.Unchanged) != 1 || outcome.Unchanged[0].Base != "app" {
+		t.Errorf("%+v", outcome)
+	}
+}

@@ -27,6 +27,7 @@ type batch struct {
 	sizes  []int64 // bytes of the files
 	known  bool    // another run has published it, and told its triggers
 	handed bool    // it was handed in: which run publishes it does not matter
+	untold bool    // another run has published it, and did not live to tell
 }
 
 // add adds the package file at path to the batch.
