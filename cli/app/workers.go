@@ -39,7 +39,7 @@ list shows them and asks each what it does; ping tries what a build needs there,
 Examples: what is going on; another laptop; one for the night; which are broken.
 
     ahriman workers
-    ahriman workers add ssh://builder@laptop?slots=2
+    ahriman workers add 'ssh://builder@laptop?slots=2'
     ahriman workers drain laptop && ahriman workers ping --json | jq -r 'select(.error) | .name'`
 }
 

@@ -204,6 +204,9 @@ func (c *checker) unknownSection(s *section, general string) {
 	c.add(level, s.name, nil, "no such section, and no target names it"+didYouMean(general, names))
 }
 
+// comment is what looks like one behind a value.
+var comment = regexp.MustCompile(`\s[;#]\s.*$`)
+
 // option checks one option by itself.
 func (c *checker) option(s *section, o *option, known []field) {
 	at := slices.IndexFunc(known, func(f field) bool {
@@ -215,6 +218,9 @@ func (c *checker) option(s *section, o *option, known []field) {
 		return
 	}
 	f := known[at]
+	if at := comment.FindStringIndex(o.value); at != nil {
+		c.add(Warning, s.name, o, fmt.Sprintf("%q is a part of the value: a comment has a line of its own", o.value[at[0]+1:]))
+	}
 	switch {
 	case f.move != "":
 		c.add(Warning, s.name, o, fmt.Sprintf("has no effect: nowadays it stands in [%s]", f.move))

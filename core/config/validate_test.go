@@ -40,6 +40,8 @@ func TestValidate(t *testing.T) {
 		{"option of a part", "[build:aur:x86_64]\nx = y", []string{"ahriman.ini:2: error: [build:aur:x86_64] x: no such option"}},
 		{"part without effect", "[status:x86_64]\nusername = u", []string{
 			"ahriman.ini:1: warning: [status:x86_64]: has no effect: only alpm, build, sign, web have sections for one repository or architecture; write [status]"}},
+		{"comment", "[build]\nmake_flags = -j2 ; all of them\nmakepkg_flags = -x;y #z", []string{
+			`ahriman.ini:2: warning: [build] make_flags: "; all of them" is a part of the value: a comment has a line of its own`}},
 		{"type", "[web:i686]\nport = x", []string{`ahriman.ini:2: error: [web:i686] port: "x": not a whole number`}},
 		{"no effect", "[web]\ntemplates = .\nusername = me", []string{
 			"ahriman.ini:2: warning: [web] templates: has no effect yet",
