@@ -272,6 +272,8 @@ func (r *buildRun) collect(ctx context.Context, names []string) error {
 			}
 			if _, absent := os.Stat(item.Text); absent == nil && !source.HasPKGBUILD(item.Text) {
 				err = Hinted(err, "a source is a directory with a PKGBUILD in it; repo-tree --from finds those below another")
+			} else {
+				err = addError(err, item.Text)
 			}
 			if err := r.failed(buildLine{Base: item.Text, Status: "failed"}, err); err != nil {
 				return err
@@ -291,7 +293,7 @@ func (r *buildRun) add(ctx context.Context, name string) error {
 		return err
 	}
 	if found.IsFiles() {
-		return fmt.Errorf("building %s: it is a package already", name)
+		return fmt.Errorf("building %s: it is of package files", name)
 	}
 	dir := found.Dir
 	if dir == "" {

@@ -102,7 +102,10 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 
 // addError adds the hint that fits.
 func addError(err error, name string) error {
-	if errors.Is(err, source.ErrNotFound) {
+	switch {
+	case errors.Is(err, source.ErrNotFound) && strings.Contains(name, "://"):
+		return Hinted(err, "the address of a git repository begins with git+ or ends in .git, that of a package file is one's name")
+	case errors.Is(err, source.ErrNotFound):
 		return Hinted(err, fmt.Sprintf("%s is no directory with a PKGBUILD, no package file, and nothing in cache/ or the AUR has that name", name))
 	}
 	return err

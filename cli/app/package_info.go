@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 	"strings"
 	"time"
@@ -97,6 +98,9 @@ func (c *packageInfo) Run(ctx context.Context, env *Env) error {
 func (c *packageInfo) show(env *Env, path string) error {
 	detail := c.JSON || c.Build || c.Mtree
 	a, err := alpm.OpenArchive(path, alpm.ReadOptions{MD5: c.MD5, Detail: detail, Check: c.Check})
+	if errors.Is(err, fs.ErrNotExist) {
+		return Hinted(err, "files are what it reads; package-status --info shows what the repository has")
+	}
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -55,7 +56,11 @@ func (c *patchAdd) value(env *Env) (string, error) {
 	if c.Patch != "" && c.Patch != "-" {
 		file, err := os.Open(c.Patch)
 		if err != nil {
-			return "", fmt.Errorf("reading the patch: %w", err)
+			err = fmt.Errorf("reading the patch: %w", err)
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", Hinted(err, fmt.Sprintf("a value itself comes from standard input: echo … | ahriman patch-add %s '%s'", c.Package, c.Variable))
+			}
+			return "", err
 		}
 		defer file.Close()
 		from, name = file, c.Patch

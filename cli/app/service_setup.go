@@ -64,7 +64,11 @@ func (c *serviceSetup) Run(ctx context.Context, env *Env, globals *Globals) erro
 	for _, step := range steps {
 		if !c.DryRun {
 			if err := step.do(ctx); err != nil {
-				return fmt.Errorf("setting up %s: %w", s.id, err)
+				err = fmt.Errorf("setting up %s: %w", s.id, err)
+				if errors.Is(err, fs.ErrPermission) {
+					return Hinted(err, "run it as root with --build-as-user, or keep all of it elsewhere: --configuration FILE, with root in its section repository")
+				}
+				return err
 			}
 		}
 		if globals.Quiet && !c.DryRun && !c.JSON {

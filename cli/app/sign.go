@@ -46,6 +46,11 @@ type signLine struct {
 
 // Run signs the files as they come, then the bases at once.
 func (c *signCommand) Run(ctx context.Context, env *Env, globals *Globals) error {
+	if c.Key == "" {
+		if _, err := globals.configuration(env); err != nil { // once, not for each file
+			return err
+		}
+	}
 	keys := &signingKeys{env: env, globals: globals, key: c.Key}
 	outcome := NewOutcome(env, c.JSON)
 	var bases []string

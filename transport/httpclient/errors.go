@@ -66,6 +66,8 @@ func (c *Client) hint(call call, err error) string {
 		return "put the address it redirects to into the configuration"
 	case errors.Is(err, api.ErrUnauthorized):
 		return c.loginHint()
+	case errors.Is(err, api.ErrForbidden) && call.form != nil:
+		return "the master takes what a key of its sign.verify has signed (ahriman sign), by a user with access: ahriman user-list there"
 	case errors.Is(err, api.ErrForbidden) && c.config.Token != "":
 		return "ahriman user-list there shows what the user of the token may do"
 	case errors.Is(err, api.ErrForbidden):
