@@ -444,7 +444,8 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("%s is secret", name)
 		}
 	}
-	if got, want := Redact("a https://u:p@h/x b"), "a https://***@h/x b"; got != want {
+	if got, want := Redact("a https://u:p@h/x b https://token@h ssh://git@h/x ssh://u:p@h https://h/@x"),
+		"a https://***@h/x b https://***@h ssh://git@h/x ssh://***@h https://h/@x"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

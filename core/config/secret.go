@@ -26,9 +26,9 @@ func (f *File) Secret(section, key string) bool {
 }
 
 // Redact hides user and password in the URLs of a text:
-// https://***@example.com/repository.git.
-func Redact(text string) string { return userinfo().ReplaceAllString(text, "$1***@") }
+// https://***@example.com/repository.git. Over HTTP a user alone may be a token.
+func Redact(text string) string { return userinfo().ReplaceAllString(text, "$1$2***@") }
 
 func userinfo() *regexp.Regexp {
-	return regexp.MustCompile(`([a-z][a-z0-9+.-]*://)[^\s/@"']*:[^\s/@"']*@`)
+	return regexp.MustCompile(`(https?://)[^\s/@"']+@|([a-z][a-z0-9+.-]*://)[^\s/@"']*:[^\s/@"']*@`)
 }

@@ -4,7 +4,7 @@ package source
 
 import (
 	"encoding/json"
-	"strings"
+	"net/url"
 )
 
 // Kind is where a package comes from; the words are ahriman's.
@@ -39,10 +39,15 @@ func (o Origin) Portable() Origin {
 	return o
 }
 
-// portable says whether an address means the same on every machine.
+// portable says whether an address means the same on every machine, and holds
+// no password, which everyone who may see the package would see.
 func portable(address string) bool {
-	scheme, _, _ := strings.Cut(address, "://")
-	return scheme == "https" || scheme == "http" || scheme == "git"
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	_, secret := parsed.User.Password()
+	return !secret && (parsed.Scheme == "https" || parsed.Scheme == "http" || parsed.Scheme == "git")
 }
 
 // Properties is one package of a base, as ahriman's API shows it. Relations

@@ -8,8 +8,8 @@ type Scope uint16
 const (
 	ScopePublic   Scope = 1 << iota // logging in, what the node is, metrics
 	ScopeRead                       // packages and their status; the published files
-	ScopeInspect                    // logs, changes, dependencies, patches, archives, jobs; searching
-	ScopeRequest                    // asking for packages to be built some time
+	ScopeInspect                    // logs, changes, dependencies, patches, archives, jobs
+	ScopeRequest                    // asking for packages to be built some time; having this node look for them, and for keys, elsewhere
 	ScopeReport                     // telling how builds go: status, packages, logs, changes, dependencies, events
 	ScopeUpload                     // sending package files
 	ScopePublish                    // an update that takes what was uploaded and requested, and looks for nothing

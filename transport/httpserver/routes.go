@@ -105,10 +105,10 @@ func (s *Server) addServiceRoutes() {
 		s.addUploadRoutes()
 	}
 	if s.config.Search != nil {
-		s.add(api.PathSearch, route{"GET": serveJSON(api.ScopeInspect, s.search)})
+		s.add(api.PathSearch, route{"GET": serveJSON(api.ScopeRequest, s.search)})
 	}
 	if s.config.Key != nil {
-		keys := route{"GET": serveJSON(api.ScopeInspect, s.getKey)}
+		keys := route{"GET": serveJSON(api.ScopeRequest, s.getKey)}
 		if s.config.Submitter != nil && slices.Contains(s.config.Submitter.Kinds(), JobKey) {
 			keys["POST"] = submit[api.PGPRequest](s, api.ScopeManage, JobKey)
 		}

@@ -84,12 +84,12 @@ func TestScopes(t *testing.T) {
 		{"GET", foo(api.PathArchives), "", inspect},
 		{"GET", foo(api.PathPatches), "", inspect},
 		{"GET", api.Path(api.PathPatch, "foo", "foo"), "", inspect},
-		{"GET", api.PathPGP, "", inspect},
+		{"GET", api.PathPGP, "", "reporter full"},
 		{"GET", foo(api.PathLogs), "", inspect},
 		{"GET", foo(api.PathLogsV2), "", inspect},
 		{"GET", foo(api.PathProcess), "", inspect},
 		{"GET", foo(api.PathNodeProcess), "", inspect},
-		{"GET", api.PathSearch + "?for=x", "", inspect},
+		{"GET", api.PathSearch + "?for=x", "", "reporter full"},
 		{"POST", api.PathRequest, `{"packages":["foo"]}`, "reporter full"},
 		{"POST", api.PathStatus, `{"status":"success"}`, "full worker"},
 		{"POST", foo(api.PathPackage), `{"status":"success"}`, "full worker"},
@@ -326,6 +326,7 @@ func TestOriginOfElsewhere(t *testing.T) {
 	n := start(t, nil)
 	for address, want := range map[string]string{
 		"file:///srv/private.git": "", "ssh://git@example.org/private": "", "https://example.org/foo.git": "https://example.org/foo.git",
+		"https://me:secret@example.org/foo.git": "",
 	} {
 		body := `{"status":"success","package":{"base":"foo","version":"1-1","remote":{"source":"local","git_url":"` + address + `"},"packages":{"foo":{}}}}`
 		n.want(n.do("POST", api.Path(api.PathPackage, "foo"), strings.NewReader(body), worker()...), 204)
