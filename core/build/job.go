@@ -124,6 +124,9 @@ func (j *job) run() {
 		fmt.Fprintf(j.log, "==> ERROR: %v\n", j.err)
 	}
 	j.log.Finish()
+	if _, failed := errors.AsType[*Failure](j.err); j.err != nil && !failed {
+		_ = os.RemoveAll(j.output) // nobody is told of it; Attach has the log open
+	}
 }
 
 // explain turns the error of a build into what Attach returns.

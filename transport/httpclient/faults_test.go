@@ -300,21 +300,14 @@ func TestHangingWorker(t *testing.T) {
 	}
 }
 
-// TestMasterComesBack has a master go away in mid-build, and another one, which
-// knows nothing but the id, take its place.
-func TestMasterComesBack(t *testing.T) {
-	w := startWorker(t, nil)
-	body, release := buildtest.Held(t)
-	job := build.Job{ID: "orphan", Base: "orphan", Architecture: "x86_64", Lease: time.Hour, Source: buildtest.PKGBUILD(t, "orphan", body)}
-	first := newRunner(t, w.address, nil)
-	if err := first.Start(t.Context(), job); err != nil {
-		t.Fatal(err)
-	}
+// watchAndLeave follows a build until its log says that it is ready.
+func watchAndLeave(t *testing.T, runner *httpclient.Runner, id string) {
+	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
 	reader, writer := io.Pipe()
 	left := make(chan error, 1)
 	go func() {
-		_, err := first.Attach(ctx, job.ID, writer)
+		_, err := runner.Attach(ctx, id, writer)
 		left <- err
 	}()
 	var seen []byte
@@ -328,8 +321,21 @@ func TestMasterComesBack(t *testing.T) {
 	go io.Copy(io.Discard, reader)
 	leave()
 	if err := <-left; !errors.Is(err, context.Canceled) {
-		t.Errorf("the first: %v", err)
+		t.Errorf("leaving: %v", err)
 	}
+}
+
+// TestMasterComesBack has a master go away in mid-build, and another one, which
+// knows nothing but the id, take its place.
+func TestMasterComesBack(t *testing.T) {
+	w := startWorker(t, nil)
+	body, release := buildtest.Held(t)
+	job := build.Job{ID: "orphan", Base: "orphan", Architecture: "x86_64", Lease: time.Hour, Source: buildtest.PKGBUILD(t, "orphan", body)}
+	first := newRunner(t, w.address, nil)
+	if err := first.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	watchAndLeave(t, first, job.ID)
 	t.Run("the second", func(t *testing.T) {
 		wait := buildtest.Follow(t, newRunner(t, w.address, nil), job.ID, "ready")
 		release()
@@ -341,5 +347,37 @@ func TestMasterComesBack(t *testing.T) {
 	_, err := newRunner(t, w.address, nil).Attach(t.Context(), job.ID, io.Discard)
 	if !errors.Is(err, build.ErrUnknownJob) || !errors.Is(err, build.ErrLost) {
 		t.Errorf("a third: got %v, want %v", err, build.ErrUnknownJob)
+	}
+}
+
+// TestCancelledBuildGoes has nobody follow a build that is cancelled, as when an
+// interrupt ends the master: nothing of it stays with the worker, long before its
+// lease ends, and who asks here hears how it ended.
+func TestCancelledBuildGoes(t *testing.T) {
+	w := startWorker(t, nil)
+	body, _ := buildtest.Held(t)
+	job := build.Job{ID: "left", Base: "left", Architecture: "x86_64", Lease: time.Hour, Source: buildtest.PKGBUILD(t, "left", body)}
+	runner := newRunner(t, w.address, nil)
+	if err := runner.Start(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	watchAndLeave(t, runner, job.ID)
+	if err := runner.Cancel(t.Context(), job.ID); err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range []string{filepath.Join(w.options.Dir, "builds/*"), filepath.Join(w.options.Scratch, "*/output/*")} {
+		for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			left, err := filepath.Glob(pattern)
+			if err == nil && len(left) == 0 {
+				break
+			}
+			if time.Now().After(end) {
+				t.Fatalf("left there: %s, %v", left, err)
+			}
+		}
+	}
+	var log bytes.Buffer
+	if _, err := runner.Attach(t.Context(), job.ID, &log); !errors.Is(err, build.ErrCancelled) || !strings.Contains(log.String(), "ready") {
+		t.Errorf("afterwards: %v\n%s", err, &log)
 	}
 }

@@ -224,6 +224,21 @@ func (j *remoteJob) join(ctx context.Context) (leave func()) {
 	}
 }
 
+// hearEnd sees to it that a build that was cancelled is forgotten on the worker
+// also when nobody follows it. Not for one that was ready before: its packages are
+// worth keeping for who may ask, and not worth fetching for who leaves.
+func (j *remoteJob) hearEnd(ctx context.Context) {
+	state, err := j.runner.state(ctx, j.spec.ID)
+	if err != nil || state.State != api.BuildCancelled {
+		return // the lease sees to it
+	}
+	defer j.join(ctx)()
+	select {
+	case <-j.done:
+	case <-ctx.Done():
+	}
+}
+
 // follow receives the log and, at the end, the result. It returns when the job
 // has ended or ctx has.
 func (j *remoteJob) follow(ctx context.Context) {

@@ -362,8 +362,11 @@ func (r *Runner) Cancel(ctx context.Context, id string) error {
 		what: "cancelling the build of " + j.spec.Base, method: http.MethodDelete, path: api.Path(api.PathBuild, id),
 		query: url.Values{api.QueryKeep: {""}}, safe: true, wait: cancelTime,
 	})
-	if errors.Is(err, api.ErrNotFound) {
+	switch {
+	case errors.Is(err, api.ErrNotFound):
 		return nil // with the worker's other life, all its builds are gone
+	case err == nil:
+		j.hearEnd(ctx)
 	}
 	return err
 }
