@@ -66,6 +66,8 @@ type Builds struct {
 	closed bool
 	wait   sync.WaitGroup
 	close  func() error
+
+	removeAll func(path string) error // os.RemoveAll
 }
 
 // NewBuilds makes the worker's side. Builds that an earlier one in Dir left
@@ -83,7 +85,7 @@ func NewBuilds(config BuildsConfig) (*Builds, error) {
 	if config.Runner == nil {
 		config.Slots = 0
 	}
-	b := &Builds{config: config, builds: map[string]*delegated{}, mux: http.NewServeMux()}
+	b := &Builds{config: config, builds: map[string]*delegated{}, mux: http.NewServeMux(), removeAll: os.RemoveAll}
 	b.close = sync.OnceValue(b.end)
 	if config.Runner != nil {
 		if err := b.open(); err != nil {
@@ -263,7 +265,6 @@ func (b *Builds) missing(request api.BuildRequest) []api.Object {
 // retire forgets the oldest of too many builds that have ended.
 func (b *Builds) retire() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	var ended []*delegated
 	for _, d := range b.builds {
 		if d.ended() {
@@ -271,18 +272,31 @@ func (b *Builds) retire() {
 		}
 	}
 	slices.SortFunc(ended, func(a, b *delegated) int { return a.begun.Compare(b.begun) })
+	var removes []func()
 	for _, d := range ended[:max(0, len(ended)-keptBuilds)] {
-		b.drop(d)
+		removes = append(removes, b.drop(d))
+	}
+	b.mu.Unlock()
+	for _, remove := range removes {
+		remove()
 	}
 }
 
-// drop forgets a build that has ended. The caller holds the lock.
-func (b *Builds) drop(d *delegated) {
-	if b.builds[d.id] != d {
-		return
+// drop forgets a build that has ended. The caller holds the lock, and calls what
+// it returns once it does not. Close removes what is there, and waits for that.
+func (b *Builds) drop(d *delegated) (remove func()) {
+	if b.closed || b.builds[d.id] != d {
+		return func() {}
 	}
 	delete(b.builds, d.id)
-	d.forget()
+	if !d.forget() {
+		return func() {}
+	}
+	b.wait.Add(1)
+	return func() {
+		defer b.wait.Done()
+		d.remove()
+	}
 }
 
 // find returns the build of an id, held until release is called.

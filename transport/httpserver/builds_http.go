@@ -60,8 +60,9 @@ func (b *Builds) deleteBuild(c *call, _ nothing) (nothing, error) {
 	}
 	if !c.query.Has(api.QueryKeep) {
 		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.drop(d)
+		remove := b.drop(d) // with the request, since that holds it
+		b.mu.Unlock()
+		remove()
 	}
 	return nothing{}, nil
 }

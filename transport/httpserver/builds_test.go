@@ -293,6 +293,35 @@ func TestBuildLease(t *testing.T) {
 	}
 }
 
+// TestRemovalHoldsUpNobody has the removal of builds take long, of one whose lease
+// is over and of one that its master forgets: others are answered meanwhile.
+func TestRemovalHoldsUpNobody(t *testing.T) {
+	h := newHand(t, httpserver.BuildsConfig{Slots: 3})
+	removing, release := make(chan struct{}, 2), make(chan struct{})
+	httpserver.SetRemoveAll(h.builds, func(path string) error {
+		removing <- struct{}{}
+		<-release
+		return os.RemoveAll(path)
+	})
+	h.start("kept")
+	h.start("forgotten")
+	r := api.BuildRequest{Base: "expires", Architecture: "x86_64", Bundle: h.bundle("expires"), Lease: 0.05}
+	h.want("PUT", "/node/v1/builds/expires", request(t, r), http.StatusOK, `"state":"running"`)
+	<-removing
+	deleted := make(chan struct{})
+	go func() {
+		defer close(deleted)
+		h.want("DELETE", "/node/v1/builds/forgotten", "", http.StatusNoContent, "")
+	}()
+	<-removing
+	h.want("GET", "/node/v1/builds", "", http.StatusOK, `"running":["kept"]`)
+	h.want("GET", "/node/v1/builds/kept", "", http.StatusOK, `"state":"running"`)
+	h.want("GET", "/node/v1/builds/forgotten", "", http.StatusNotFound, "")
+	h.start("another")
+	close(release)
+	<-deleted
+}
+
 // TestHostileBuilds sends what no master sends.
 func TestHostileBuilds(t *testing.T) {
 	dir := t.TempDir()

@@ -93,17 +93,19 @@ func (d *delegated) needs() string  { return filepath.Join(d.dir, "needs") }
 // result that nobody fetched.
 func (d *delegated) expire() {
 	d.builds.mu.Lock()
-	defer d.builds.mu.Unlock()
 	d.mu.Lock()
 	held, running := d.holders > 0, !d.outcome.State.Ended()
 	d.mu.Unlock()
+	remove := func() {}
 	switch {
 	case held:
 	case running:
 		d.cancel(errLease)
 	default:
-		d.builds.drop(d)
+		remove = d.builds.drop(d)
 	}
+	d.builds.mu.Unlock()
+	remove()
 }
 
 // hold keeps the lease from ending until the function it returns is called,
@@ -115,36 +117,35 @@ func (d *delegated) hold() (release func()) {
 	d.timer.Stop()
 	return func() {
 		d.mu.Lock()
-		defer d.mu.Unlock()
-		if d.holders--; d.holders > 0 {
-			return
+		d.holders--
+		remove := d.holders == 0 && d.forgotten
+		if d.holders == 0 && !d.forgotten {
+			d.timer.Reset(d.lease)
 		}
-		if d.forgotten {
+		d.mu.Unlock()
+		if remove {
 			d.remove()
-			return
 		}
-		d.timer.Reset(d.lease)
 	}
 }
 
 func (d *delegated) stopLease() { d.timer.Stop() }
 
-// forget removes what a build left, once no request reads it.
-func (d *delegated) forget() {
+// forget says that what a build left can go: now, or else with the last request
+// that reads it.
+func (d *delegated) forget() (now bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.timer.Stop()
 	d.forgotten = true
-	if d.holders == 0 {
-		d.remove()
-	}
+	return d.holders == 0
 }
 
-// remove removes what a build left. What cannot be removed now is when the next
-// worker begins.
+// remove removes what a build left, which takes its time: nobody holds a lock. What
+// cannot be removed now is when the next worker begins.
 func (d *delegated) remove() {
 	d.log.Close()
-	if err := os.RemoveAll(d.dir); err != nil {
+	if err := d.builds.removeAll(d.dir); err != nil {
 		d.builds.config.Log.Warn("removing a build", "error", err)
 	}
 	d.removeResult()

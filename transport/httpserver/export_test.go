@@ -21,5 +21,9 @@ func Routes(s *Server) map[string][]string {
 // SetPatience shortens how long a server waits for a body that stops.
 func SetPatience(d time.Duration) func(*Server) { return func(s *Server) { s.silence = d } }
 
+// SetRemoveAll puts something in the place of what removes builds; nothing may be
+// built yet.
+func SetRemoveAll(b *Builds, with func(path string) error) { b.removeAll = with }
+
 // SetUploadPatience shortens how long a set is kept that nobody goes on with.
 func SetUploadPatience(s *Server, d time.Duration) { s.uploads.patience = d }
