@@ -20,7 +20,7 @@ __ahriman_command() {
 		;;
 	package-status | status)
 		flags+=' --ahriman -e --exit-code --info --no-info -s --status --json'
-		values+=' -s=enum:,unknown,pending,building,failed,success --status=enum:,unknown,pending,building,failed,success'
+		values+=' -s=enum:unknown,pending,building,failed,success --status=enum:unknown,pending,building,failed,success'
 		arguments+=' packages*'
 		;;
 	package-info)
@@ -71,7 +71,7 @@ __ahriman_command() {
 	package-rollback)
 		flags+=' --hold --no-hold -u --username --json'
 		values+=' -u=none --username=none'
-		arguments+=' packages none'
+		arguments+=' packages versions'
 		;;
 	package-status-remove)
 		flags+=' '
@@ -150,7 +150,7 @@ __ahriman_command() {
 		;;
 	repo-rebuild | rebuild)
 		flags+=' --depends-on --dry-run --from-database --increment --no-increment -e --exit-code -s --status -u --username --json -v --verbose'
-		values+=' --depends-on=packages -s=enum:,unknown,pending,building,failed,success --status=enum:,unknown,pending,building,failed,success -u=none --username=none'
+		values+=' --depends-on=packages -s=enum:unknown,pending,building,failed,success --status=enum:unknown,pending,building,failed,success -u=none --username=none'
 		arguments+=' '
 		;;
 	repo-remove-unknown | remove-unknown)
@@ -216,7 +216,7 @@ __ahriman_command() {
 	workers)
 		flags+=' --name --slots --speed --features -u --username --token-file --accept-host-key --offline --timeout --json'
 		values+=' --name=none --slots=none --speed=none --features=none -u=none --username=none --token-file=files --accept-host-key=none --timeout=none'
-		arguments+=' enum:list,add,remove,drain,resume,ping none*'
+		arguments+=' enum:list,add,remove,drain,resume,ping workers*'
 		;;
 	srcinfo)
 		flags+=' --json'
@@ -285,18 +285,18 @@ __ahriman_command() {
 		;;
 	user-add)
 		flags+=' --base --days --json --key --packager -p --password -R --role --token'
-		values+=' --base=packages --days=none --key=none --packager=none -p=none --password=none -R=enum:,unauthorized,read,reporter,full,worker,builder --role=enum:,unauthorized,read,reporter,full,worker,builder'
-		arguments+=' none'
+		values+=' --base=packages --days=none --key=none --packager=none -p=none --password=none -R=enum:unauthorized,read,reporter,full,worker,builder --role=enum:unauthorized,read,reporter,full,worker,builder'
+		arguments+=' users'
 		;;
 	user-list)
 		flags+=' -e --exit-code -R --role --json'
-		values+=' -R=enum:,unauthorized,read,reporter,full,worker,builder --role=enum:,unauthorized,read,reporter,full,worker,builder'
-		arguments+=' none'
+		values+=' -R=enum:unauthorized,read,reporter,full,worker,builder --role=enum:unauthorized,read,reporter,full,worker,builder'
+		arguments+=' users'
 		;;
 	user-remove)
 		flags+=' --token'
 		values+=' --token=none'
-		arguments+=' none'
+		arguments+=' users'
 		;;
 	web)
 		flags+=' --address --addr-file'
@@ -345,7 +345,7 @@ __ahriman_offer() {
 			compopt -o filenames 2>/dev/null
 			__ahriman_reply "" "$3" < <(compgen -d -- "$2")
 			;;
-		packages | repositories | architectures | sections)
+		packages | versions | repositories | architectures | sections | users | workers)
 			__ahriman_reply "$2" "$3" < <("${COMP_WORDS[0]}" __complete "$kind" -- "${words[@]}" 2>/dev/null)
 			;;
 		esac

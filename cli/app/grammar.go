@@ -6,8 +6,9 @@ package app
 //	environ:"NAME"    the environment variable that holds a flag's default
 //	unsafe:""         the command may run as any user (see --unsafe)
 //	complete:"WHAT"   what a shell completes, where name and type do not say:
-//	                  packages, repositories, architectures, sections, files,
-//	                  directories, commands, none; several with "+" between
+//	                  packages, versions, repositories, architectures, sections,
+//	                  users, workers, files, directories, commands, none; several
+//	                  with "+" between
 type Grammar struct {
 	Globals
 

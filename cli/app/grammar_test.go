@@ -137,7 +137,7 @@ func TestGrammar(t *testing.T) {
 		taken["-"+string(flag.Short)] = "all commands"
 	}
 	names := map[string]string{}
-	known := []string{"", "packages", "repositories", "architectures", "sections", "files", "directories", "commands", "none"}
+	known := []string{"", "packages", "versions", "repositories", "architectures", "sections", "users", "workers", "files", "directories", "commands", "none"}
 	for _, node := range commands(t) {
 		for _, name := range append([]string{node.Name}, node.Aliases...) {
 			if other := names[name]; other != "" {

@@ -14,7 +14,7 @@ type packageRollback struct {
 	Username string `short:"u" placeholder:"USERNAME" help:"user who asks, one of user-list"`
 	JSON     bool   `name:"json" help:"print events, one JSON object a line"`
 	Package  string `arg:"" complete:"packages" help:"package base"`
-	Version  string `arg:"" complete:"none" help:"version to go back to, as package-archives shows it"`
+	Version  string `arg:"" complete:"versions" help:"version to go back to, as package-archives shows it"`
 }
 
 // Help has the examples.

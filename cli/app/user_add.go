@@ -27,7 +27,7 @@ type userAdd struct {
 	Password *string  `short:"p" placeholder:"PASSWORD" help:"password; other users of this machine can read it there: leave it out to be asked, or to read it from standard input"`
 	Role     string   `short:"R" enum:",unauthorized,read,reporter,full,worker,builder" default:"" placeholder:"ROLE" help:"what the user may do: unauthorized, read (the default), reporter, full, worker or builder"`
 	Token    bool     `help:"print a new token instead of asking for a password"`
-	Username string   `arg:"" help:"name of the user"`
+	Username string   `arg:"" complete:"users" help:"name of the user"`
 }
 
 // Help has the examples.

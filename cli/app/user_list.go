@@ -14,7 +14,7 @@ type userList struct {
 	ExitCode bool   `short:"e" name:"exit-code" help:"exit with status 4 when there are none"`
 	Role     string `short:"R" enum:",unauthorized,read,reporter,full,worker,builder" default:"" placeholder:"ROLE" help:"only users of this role: unauthorized, read, reporter, full, worker, builder"`
 	JSON     bool   `help:"print one object a line"`
-	Username string `arg:"" optional:"" help:"only the user of this name"`
+	Username string `arg:"" optional:"" complete:"users" help:"only the user of this name"`
 }
 
 // Help has the examples.

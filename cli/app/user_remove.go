@@ -10,7 +10,7 @@ import (
 // userRemove removes a user, or a token of one.
 type userRemove struct {
 	Token    string `placeholder:"ID" complete:"none" help:"remove only the token that begins so, as user-list shows it"`
-	Username string `arg:"" help:"name of the user"`
+	Username string `arg:"" complete:"users" help:"name of the user"`
 }
 
 // Help has the examples.

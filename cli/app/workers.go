@@ -27,7 +27,7 @@ type workers struct {
 	Timeout       time.Duration `default:"10s" placeholder:"DURATION" help:"list, ping: how long to wait for a worker"`
 	JSON          bool          `name:"json" help:"print one object a line"`
 	Action        string        `arg:"" optional:"" enum:"list,add,remove,drain,resume,ping" default:"list" help:"${enum}"`
-	Worker        []string      `arg:"" optional:"" complete:"none" help:"names or addresses, or - for standard input; all when none is given, for list and ping"`
+	Worker        []string      `arg:"" optional:"" complete:"workers" help:"names or addresses, or - for standard input; all when none is given, for list and ping"`
 }
 
 // Help shows how the command is used.

@@ -87,7 +87,7 @@ __ahriman_offer() {
 			compopt -o filenames 2>/dev/null
 			__ahriman_reply "" "$3" < <(compgen -d -- "$2")
 			;;
-		packages | repositories | architectures | sections)
+		packages | versions | repositories | architectures | sections | users | workers)
 			__ahriman_reply "$2" "$3" < <("${COMP_WORDS[0]}" __complete "$kind" -- "${words[@]}" 2>/dev/null)
 			;;
 		esac

@@ -232,6 +232,11 @@ func TestRealCompletions(t *testing.T) {
 	}
 	shell(t, dir, "shellcheck -s bash ahriman.bash && source ./ahriman.bash", "bash", "-c")
 	shell(t, dir, "zsh -n _ahriman", "bash", "-c")
+	// The empty value of an option, which stands for none, is not offered.
+	pressed := "source ./ahriman.bash; COMP_WORDS=(ahriman status --status ''); COMP_CWORD=3; _ahriman; printf '<%s>' \"${COMPREPLY[@]}\""
+	if got := shell(t, dir, pressed, "bash", "-c"); got != "<unknown><pending><building><failed><success>" {
+		t.Errorf("bash offers %s", got)
+	}
 	got := shell(t, dir, "source ahriman.fish; complete -C 'ahriman vers'", "fish", "--no-config", "-c")
 	if !strings.Contains(got, "version\t") {
 		t.Errorf("fish offers %q", got)

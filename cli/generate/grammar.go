@@ -141,7 +141,7 @@ func newValue(v *kong.Value) value {
 		made.kind = kind
 	case v.Enum != "":
 		made.kind = "enum"
-		made.enum = v.EnumSlice()
+		made.enum = slices.DeleteFunc(v.EnumSlice(), func(word string) bool { return word == "" }) // which stands for none
 	case v.Tag.Type == "path" || v.Tag.Type == "existingfile" || v.Tag.Type == "filecontent":
 		made.kind = "files"
 	case v.Tag.Type == "existingdir":

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // dated is the day under which the pages are filed: that of the last release.
@@ -91,8 +92,8 @@ func commandPage(line *commandLine, g group, c command) []byte {
 	}
 	b.WriteString(".Sh SEE ALSO\n.Xr ahriman 1")
 	var others []string
-	for _, other := range g.commands {
-		if other.name != c.name {
+	for _, other := range line.commands {
+		if other.name != c.name && mentions(c.detail, other.name) {
 			others = append(others, other.name)
 		}
 	}
@@ -102,6 +103,12 @@ func commandPage(line *commandLine, g group, c command) []byte {
 	}
 	b.WriteString("\n")
 	return b.Bytes()
+}
+
+// mentions says whether a text names a command, as a word of its own.
+func mentions(text, command string) bool {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r != '-' && !unicode.IsLetter(r) })
+	return slices.Contains(words, command)
 }
 
 func page(title string) *bytes.Buffer {
@@ -151,8 +158,7 @@ func oneOf(v value) string {
 	if len(v.enum) == 0 || strings.Contains(v.help, v.enum[0]+",") {
 		return ""
 	}
-	words := slices.DeleteFunc(slices.Clone(v.enum), func(word string) bool { return word == "" }) // which stands for none
-	return "One of\n" + enumerate("Cm", words)
+	return "One of\n" + enumerate("Cm", v.enum)
 }
 
 func writeEnvironment(b *bytes.Buffer, options []option) {

@@ -94,6 +94,13 @@ func TestUploadRefusals(t *testing.T) {
 			t.Errorf("%s: no hint in %v", test.path, err)
 		}
 	}
+	node := &clienttest.PythonNode{}
+	client := start(t, node, nil)
+	node.Fail(http.StatusForbidden)
+	_, err := client.Repository(refrepo()).Upload(t.Context(), good, nil)
+	if told, ok := errors.AsType[*httpclient.Error](err); !ok || !strings.Contains(told.Hint(), "sign.verify") {
+		t.Errorf("forbidden: no hint in %v", err)
+	}
 }
 
 // TestUploadOfAShrinkingFile checks that a file that changes is an error, not a
