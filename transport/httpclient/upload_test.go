@@ -96,7 +96,7 @@ func TestUploadRefusals(t *testing.T) {
 	}
 	node := &clienttest.PythonNode{}
 	client := start(t, node, nil)
-	node.Fail(http.StatusForbidden)
+	node.Fail(http.StatusNotFound, http.StatusForbidden) // first it is asked whether it takes parts
 	_, err := client.Repository(refrepo()).Upload(t.Context(), good, nil)
 	if told, ok := errors.AsType[*httpclient.Error](err); !ok || !strings.Contains(told.Hint(), "sign.verify") {
 		t.Errorf("forbidden: no hint in %v", err)
