@@ -34,7 +34,7 @@ type workers struct {
 func (*workers) Help() string {
 	return `The fleet of this master are the workers of build.workers, those that were added here, and, with WorkerLoaderTrigger in build.triggers, those that registered. Without any, this machine builds; as one among others it is local://. An address is http://, https://, http+unix:// or ssh://, with ?slots=2&speed=1.5&features=big behind it where the worker's own word is not to count; ahriman-build(1) says how ssh:// is reached.
 
-list shows them and asks each what it does; ping tries what a build needs there, and exits 3, or 1, when some, or all, cannot build; drain lets a worker finish what it builds and gives it nothing new until resume; remove forgets one that was added.
+list shows them and asks each what it does; ping tries what a build needs there, and exits 3, or 1, when some, or all, cannot build; drain lets a worker finish what it builds and gives it nothing new until resume; remove forgets one that was added; add of one that was added before changes what is said, and nothing else.
 
 Examples: what is going on; another laptop; one for the night; which are broken.
 
@@ -144,19 +144,22 @@ func (c *workers) add(ctx context.Context, env *Env, db *store.DB, addresses []s
 	if len(addresses) > 1 && c.Name != "" {
 		return Usagef("--name is for one worker, not for %d", len(addresses))
 	}
+	known, err := db.Members(ctx)
+	if err != nil {
+		return err
+	}
 	var added []store.Member
 	for _, address := range addresses {
 		m, err := c.member(address)
 		if err != nil {
 			return err
 		}
+		if i := slices.IndexFunc(known, func(k store.Member) bool { return k.Added && k.Address == m.Address }); i >= 0 {
+			c.keep(&m, known[i])
+		}
 		added = append(added, m)
 	}
 	if err := c.credentials(env, added); err != nil {
-		return err
-	}
-	known, err := db.Members(ctx)
-	if err != nil {
 		return err
 	}
 	for _, m := range added {
@@ -195,6 +198,20 @@ func (c *workers) member(address string) (store.Member, error) {
 	return m, nil
 }
 
+// keep leaves as it was what nobody says of a worker that was added before.
+func (c *workers) keep(m *store.Member, was store.Member) {
+	if c.Name == "" {
+		m.Name = was.Name
+	}
+	m.Slots, m.Speed, m.HostKey, m.Draining = cmp.Or(m.Slots, was.Slots), cmp.Or(m.Speed, was.Speed), cmp.Or(m.HostKey, was.HostKey), was.Draining
+	if m.Features == nil {
+		m.Features = was.Features
+	}
+	if m.Username == "" {
+		m.Username, m.Password, m.Token = was.Username, was.Password, was.Token
+	}
+}
+
 // credentials sets how the master logs in at workers.
 func (c *workers) credentials(env *Env, added []store.Member) error {
 	switch {
@@ -206,7 +223,7 @@ func (c *workers) credentials(env *Env, added []store.Member) error {
 			return err
 		}
 		for i := range added {
-			added[i].Token = token
+			added[i].Token, added[i].Username, added[i].Password = token, "", ""
 		}
 	case c.Username != "":
 		password, err := readPassword(env)
@@ -214,7 +231,7 @@ func (c *workers) credentials(env *Env, added []store.Member) error {
 			return err
 		}
 		for i := range added {
-			added[i].Username, added[i].Password = c.Username, password
+			added[i].Username, added[i].Password, added[i].Token = c.Username, password, ""
 		}
 	}
 	return nil

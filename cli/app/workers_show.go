@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -65,7 +66,11 @@ func (c *workers) show(ctx context.Context, env *Env, n *node, members []member)
 			}
 			continue
 		}
-		table.Row(line.Name, line.Address, strings.Join(line.Architectures, " "), line.Slots, stateCell(line.State),
+		slots := ""
+		if line.Slots > 0 { // else nobody has said
+			slots = strconv.Itoa(line.Slots)
+		}
+		table.Row(line.Name, line.Address, strings.Join(line.Architectures, " "), slots, stateCell(line.State),
 			strings.Join(line.Building, " "), line.Seen, line.problem())
 	}
 	return table.Flush()
@@ -214,10 +219,13 @@ func (line *workerLine) problem() string {
 		text = after
 	}
 	text = strings.TrimPrefix(text, "connecting to "+line.Address+": ")
+	if strings.Contains(text, "dial ") { // which tells the address again, and the name server's
+		text = text[strings.LastIndex(text, ": ")+1:]
+	}
 	if runes := []rune(text); len(runes) > most {
 		text = string(runes[:most-1]) + "…"
 	}
-	return strings.TrimSpace(line.Tried + " " + text)
+	return strings.TrimSpace(line.Tried + " " + strings.TrimSpace(text))
 }
 
 // lacking takes what a worker has not: an error is what it cannot build without.
