@@ -13,6 +13,7 @@ import (
 	"ahriman/core/alpm"
 	"ahriman/core/config"
 	"ahriman/core/store"
+	"ahriman/transport/api"
 	"ahriman/transport/sshdial"
 )
 
@@ -32,6 +33,7 @@ type member struct {
 	store.Member
 	origin string
 	bases  []string // the only ones that it may have; nil: all
+	lesser bool     // who registered it is not to have the credential of status
 }
 
 // fleet returns the workers of this master, sorted by name: those of
@@ -59,6 +61,10 @@ func fleet(ctx context.Context, s *config.Settings, db *store.DB) ([]member, err
 		if err != nil {
 			return nil, err
 		}
+		own, err := statusUser(ctx, s, db)
+		if err != nil {
+			return nil, err
+		}
 		for _, w := range registered {
 			user, err := db.User(ctx, w.User)
 			if err != nil && !errors.Is(err, store.ErrUnknownUser) {
@@ -69,6 +75,7 @@ func fleet(ctx context.Context, s *config.Settings, db *store.DB) ([]member, err
 			}
 			if m := f.add(w.Address, fromRegistration); m.origin == fromRegistration {
 				m.Name, m.Seen, m.bases = w.Identifier, w.Seen, user.Bases
+				m.lesser = w.User != "" && isLesser(user, own)
 			}
 		}
 	}
@@ -76,6 +83,35 @@ func fleet(ctx context.Context, s *config.Settings, db *store.DB) ([]member, err
 		f.add(localWorker, fromDefault)
 	}
 	return f.sorted(), nil
+}
+
+// statusUser is the user of this node that the credential of the section status,
+// which workers are sent, stands for; the zero value for none.
+func statusUser(ctx context.Context, s *config.Settings, db *store.DB) (user store.User, err error) {
+	if s.Auth.Target == "disabled" { // who may do anything has nothing to gain
+		return user, nil
+	}
+	token, err := statusToken(s)
+	if err != nil {
+		return user, err
+	}
+	if token != "" {
+		user, _, err = db.TokenUser(ctx, token)
+	} else {
+		user, err = db.User(ctx, s.Status.Username)
+	}
+	if errors.Is(err, store.ErrUnknownUser) || errors.Is(err, store.ErrUnknownToken) {
+		err = nil
+	}
+	return user, err
+}
+
+// isLesser says whether a user could do more by having the credential of another.
+func isLesser(user, other store.User) bool {
+	if other.Name == "" || other.Name == user.Name {
+		return false
+	}
+	return !api.Access(user.Access).Allows(api.Access(other.Access).Scopes()) || user.Repository != (alpm.RepositoryID{}) || len(user.Bases) > 0
 }
 
 // fleetList collects workers, each address once.

@@ -166,7 +166,7 @@ func (c *connections) prepare(one *connection) (err error) {
 		one.runner, err = sshRunner(c.env, one.member.Member, c.scratch, &c.digests)
 	default:
 		var remote httpclient.Config
-		if remote, err = workerConfig(one.member.Member, c.settings); err != nil {
+		if remote, err = workerConfig(one.member, c.settings); err != nil {
 			return err
 		}
 		one.runner, err = httpclient.NewRunner(httpclient.RunnerConfig{Config: remote, Name: one.member.Name, Scratch: c.scratch, Digests: &c.digests})
@@ -184,9 +184,10 @@ func (c *connections) prepare(one *connection) (err error) {
 }
 
 // workerConfig is how to log in at a worker over HTTP: without a credential of
-// its own it gets that of the section status, as ahriman has it. The settings
-// may be nil.
-func workerConfig(m store.Member, s *config.Settings) (httpclient.Config, error) {
+// its own it gets that of the section status, as ahriman has it, unless whoever
+// registered it would be given more than they may do here. The settings may be
+// nil.
+func workerConfig(m member, s *config.Settings) (httpclient.Config, error) {
 	c := httpclient.Config{
 		Address: m.Address, Username: m.Username, Password: m.Password, Token: m.Token, UserAgent: "ahriman/" + Version(),
 	}
@@ -195,7 +196,7 @@ func workerConfig(m store.Member, s *config.Settings) (httpclient.Config, error)
 	}
 	c.Timeout = s.Status.Timeout
 	var err error
-	if c.Username == "" && c.Token == "" {
+	if c.Username == "" && c.Token == "" && !m.lesser {
 		c.Username, c.Password = s.Status.Username, s.Status.Password
 		if c.Token, err = statusToken(s); err != nil {
 			return c, err
@@ -250,6 +251,8 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 		c.can, c.kind = can, cmp.Or(c.kind, kindAhriman)
 	case errors.Is(err, api.ErrNotFound) && c.python != nil: // it knows no such question
 		c.problem = c.turnPython(runner)
+	case errors.Is(err, api.ErrUnauthorized) && c.member.lesser:
+		c.problem = Hinted(err, "the user of status may do more at this master than who registered the worker, so its password is not sent there: log in at workers as a user whom this master does not know (there: user-add -R builder)")
 	case errors.Is(err, api.ErrUnauthorized) && (c.member.Username != "" || c.member.Token != ""):
 		c.problem = Hinted(err, fmt.Sprintf("give this master another credential: ahriman workers add --name '%s' --token-file FILE '%s', or --username NAME", c.member.Name, c.member.Address))
 	}

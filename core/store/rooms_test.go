@@ -446,6 +446,10 @@ func TestWorkers(t *testing.T) {
 	if err := db.RegisterWorker(ctx, Worker{Identifier: "w2", Address: "http://bad", User: "bob"}, time.Minute); !errors.Is(err, ErrTaken) {
 		t.Errorf("another's worker registered: %v", err)
 	}
+	if err := db.RegisterWorker(ctx, Worker{Identifier: "w3", Address: "http://new/", User: "bob"}, time.Minute); !errors.Is(err, ErrTaken) {
+		t.Errorf("another's address registered: %v", err)
+	}
+	check(t, "renew", nil, nil, db.RegisterWorker(ctx, Worker{Identifier: "w2", Address: "http://new", User: "ann"}, time.Minute))
 	if err := db.RemoveWorker(ctx, "w2", "bob"); !errors.Is(err, ErrTaken) {
 		t.Errorf("another's worker removed: %v", err)
 	}

@@ -19,10 +19,13 @@ type Worker struct {
 
 // RegisterWorker adds a worker, or renews it, for the time it may live. Of w it
 // reads Identifier, Address and User. One that lives and is another user's stays
-// as it is: ErrTaken; someone without a name is no other user.
+// as it is, whether it has that identifier or that address: ErrTaken; someone
+// without a name is no other user.
 func (db *DB) RegisterWorker(ctx context.Context, w Worker, live time.Duration) error {
 	now := db.now()
-	n, err := db.exec(ctx, `INSERT INTO workers (identifier, address, user, seen_us, expires_us) VALUES (?1, ?2, ?3, ?4, ?5)
+	n, err := db.exec(ctx, `INSERT INTO workers (identifier, address, user, seen_us, expires_us)
+		SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT EXISTS (SELECT 1 FROM workers
+			WHERE rtrim(address, '/') = rtrim(?2, '/') AND user NOT IN ('', ?3) AND ?3 <> '' AND expires_us > ?4)
 		ON CONFLICT (identifier) DO UPDATE
 		SET address = excluded.address, user = excluded.user, seen_us = excluded.seen_us, expires_us = excluded.expires_us
 		WHERE workers.user IN ('', ?3) OR ?3 = '' OR workers.expires_us <= ?4`,

@@ -121,6 +121,15 @@ func TestValidate(t *testing.T) {
 		{api.BasesRequest{Packages: []string{""}}, "name"},
 		{api.RollbackRequest{Package: "a"}, "version"},
 		{api.Worker{Address: "http://127.0.0.1:1"}, "identifier"},
+		{api.Worker{Address: "https://worker.example/ahriman/", Identifier: "a worker"}, ""},
+		{api.Worker{Address: "http://[::1]:8080", Identifier: "::1"}, ""},
+		{api.Worker{Address: "local://", Identifier: "w"}, "not http://"},
+		{api.Worker{Address: "ssh://root@master", Identifier: "w"}, "not http://"},
+		{api.Worker{Address: "http+unix://%2Frun%2Fahriman", Identifier: "w"}, "not http://"},
+		{api.Worker{Address: "http://u:p@worker", Identifier: "w"}, "not http://"},
+		{api.Worker{Address: "worker:8080", Identifier: "w"}, "not http://"},
+		{api.Worker{Address: "http://a\x00", Identifier: "w"}, "control character"},
+		{api.Worker{Address: "http://worker", Identifier: "w'; reboot; '"}, "quote"},
 		{api.PGPRequest{Key: "k"}, "server"},
 	} {
 		err := test.value.Validate()

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"net/url"
 	"strings"
 	"unicode"
 
@@ -216,7 +217,25 @@ type Worker struct {
 	Identifier string `json:"identifier"`
 }
 
-// Validate checks that both are there.
+// Validate checks that both are there, and that the address is one of HTTP and
+// nothing else: the node that is told goes there by itself.
 func (w Worker) Validate() error {
-	return required("address", w.Address, "identifier", w.Identifier)
+	if err := required("address", w.Address, "identifier", w.Identifier); err != nil {
+		return err
+	}
+	for name, text := range map[string]string{"address": w.Address, "identifier": w.Identifier} {
+		// People see both, and paste them into commands.
+		if len(text) > maxWorker || strings.ContainsAny(text, "'\"`\\") || strings.ContainsFunc(text, unicode.IsControl) {
+			return Errorf(ErrBadRequest, "%s %.50q has more than %d bytes, a quote, a backslash or a control character", name, text, maxWorker)
+		}
+	}
+	address, err := url.Parse(w.Address)
+	if err != nil || address.Scheme != "http" && address.Scheme != "https" || address.Hostname() == "" ||
+		address.User != nil || address.RawQuery != "" || address.Fragment != "" {
+		return Errorf(ErrBadRequest, "address %.50q is not http:// or https:// with a host, without user and query", w.Address)
+	}
+	return nil
 }
+
+// maxWorker is how long a worker's address and identifier may be, bytes.
+const maxWorker = 255

@@ -306,6 +306,7 @@ func (b *bad) badTexts() map[string]func() answer {
 		"400 patch of a number":   post(api.Path(api.PathPatches, "foo"), `{"key":"pkgrel","value":{"a":1}}`),
 		"400 no version":          post(api.PathRollback, `{"package":"foo"}`),
 		"400 no identifier":       post(api.PathDistributed, `{"address":"http://x"}`),
+		"400 this node's socket":  post(api.PathDistributed, `{"address":"http+unix://%2Frun%2Fsocket","identifier":"w"}`),
 		"400 status of nothing":   post(api.Path(api.PathPackage, "nothing"), `{"status":"success"}`),
 		"400 package of nothing":  post(api.Path(api.PathPackage, "x"), `{"status":"success","package":{}}`),
 		"404 hold of nothing":     post(api.Path(api.PathHold, "nothing"), `{"is_held":true}`),

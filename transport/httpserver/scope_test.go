@@ -102,7 +102,7 @@ func TestScopes(t *testing.T) {
 		{"POST", api.PathEvents, `{"event":"package-updated","object_id":"foo"}`, "full worker"},
 		{"POST", api.PathUpload, "", "full worker"},
 		{"POST", api.PathUpdate, `{"aur":false,"local":false}`, "full worker"},
-		{"POST", api.PathDistributed, `{"address":"http://x","identifier":"of ROLE"}`, "full worker"},
+		{"POST", api.PathDistributed, `{"address":"http://of-ROLE","identifier":"of ROLE"}`, "full worker"},
 		{"POST", api.PathUpdate, `{}`, "full"},
 		{"POST", api.PathUpdate, `{"aur":false,"local":false,"manual":false}`, "full"},
 		{"GET", api.PathEvents, "", "full"},
