@@ -61,6 +61,14 @@ func (c *repoBackup) items(ctx context.Context, env *Env, globals *Globals) (ite
 		// Sources that are being written have hidden names.
 		backup.Item{Path: filepath.Join(s.Repository.Root, "cache"), Skip: func(name string) bool { return name[0] == '.' }},
 	)
+	// What is published is built again, but its directory alone tells that there
+	// is such a repository. It is a link; the one above it has the same owner.
+	for _, s := range all {
+		name := filepath.Join(s.Repository.Root, "repository", s.ID.Name)
+		items = append(items,
+			backup.Item{Path: filepath.Dir(name), Bare: true}, backup.Item{Path: name, Bare: true},
+			backup.Item{Path: filepath.Join(name, s.ID.Architecture), From: name, Bare: true})
+	}
 	if home := gnupgHome(env); home != "" {
 		items = append(items, backup.Item{Path: home, Skip: ofRunningGPG})
 	}

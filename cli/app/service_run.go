@@ -21,7 +21,7 @@ func (*serviceRun) Help() string {
 Examples: an update, and whatever the mirrors lack; in one line of cron.
 
     ahriman service-run repo-update repo-sync
-    ahriman -q --wait-timeout 3600 service-run 'repo-update --no-local' 'service-clean --cache'`
+    ahriman -q --wait-timeout 3600 service-run repo-update 'repo-backup /var/backups/ahriman.tar.gz'`
 }
 
 // Run runs the commands in this process.

@@ -43,8 +43,8 @@ One line is printed for each thing that was not as it should be; a second run pr
 
 Examples: a repository with its web service; a worker that takes dependencies from the master; what would happen.
 
-    ahriman -r aur service-setup --packager "Me <me@example.com>" --web-port 8080 --generate-salt
-    ahriman -r aur service-setup --packager "Me <me@example.com>" --server 'https://master.example.com/repo/$repo/$arch'
+    sudo ahriman -r aur service-setup --packager "Me <me@example.com>" --build-as-user "$USER" --web-port 8080 --generate-salt
+    sudo ahriman -r aur service-setup --packager "Me <me@example.com>" --build-as-user "$USER" --server 'https://master.example.com/repo/$repo/$arch'
     ahriman -r aur service-setup --packager "Me <me@example.com>" --dry-run`
 }
 

@@ -22,7 +22,7 @@ func (srcinfo) Help() string {
 Examples: write the file; the versions of a checkout of PKGBUILDs.
 
     ahriman srcinfo > .SRCINFO
-    ls -d */ | ahriman srcinfo --json - | jq -r '.base + " " + .version'`
+    ls -d */ | ahriman srcinfo --json - | jq -r 'select(.base) | .base + " " + .version'`
 }
 
 // srcinfoLine is what --json prints.

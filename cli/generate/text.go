@@ -59,11 +59,15 @@ Ended by signal n: 130 when interrupted.
 .El
 `
 
-const manExamples = `Help on a command:
-.Pp
-.Dl ahriman help help-version
+const manExamples = `A repository on this machine, a package of the AUR in it, and both on a page:
+.Bd -literal -offset indent
+sudo ahriman -r aur service-setup --packager 'Me <me@example.com>' --build-as-user "$USER" --web-port 8080
+ahriman package-add --now yay
+ahriman package-status
+ahriman web
+.Ed
 .Pp
 With another configuration, for one of its repositories:
 .Pp
-.Dl ahriman -c ./ahriman.ini -r extra -a x86_64 help-version
+.Dl ahriman -c ./ahriman.ini -r extra -a x86_64 package-status
 `
