@@ -43,6 +43,7 @@ type runLine struct {
 	Worker  string   `json:"worker,omitempty"` // of building, again, built and failed
 	Reason  string   `json:"reason,omitempty"`
 	Bases   int      `json:"bases,omitempty"`   // of planned
+	Guessed bool     `json:"guessed,omitempty"` // of planned: the seconds are, no base of it was built before
 	Error   string   `json:"error,omitempty"`   // of what failed: later commands of a pipeline count it
 	Files   []string `json:"files,omitempty"`   // base names
 	Seconds float64  `json:"seconds,omitempty"` // of built and failed; of building and planned, how many are expected
@@ -143,7 +144,7 @@ func describeEvent(e update.Event) (runLine, bool) {
 	case update.Due:
 		return runLine{Event: "due", Base: e.Package.Base, Version: e.Package.Version, Reason: e.Reason}, true
 	case update.Planned:
-		return runLine{Event: "planned", Bases: e.Bases, Seconds: e.Took.Seconds()}, true
+		return runLine{Event: "planned", Bases: e.Bases, Seconds: e.Took.Seconds(), Guessed: e.Guessed}, true
 	case update.BuildStarted:
 		return runLine{Event: "building", Base: e.Package.Base, Version: e.Package.Version, Worker: e.Worker, Seconds: e.Expected.Seconds()}, true
 	case update.BuildAgain:
@@ -202,7 +203,10 @@ func (n *narrator) tell(line runLine) {
 	text := n.errs.Paint(ui.Bold, line.Event) + " " + name
 	switch {
 	case line.Event == "planned":
-		text += fmt.Sprintf("%d to build, about %s", line.Bases, seconds(line.Seconds).Round(time.Second))
+		text += fmt.Sprintf("%d to build", line.Bases)
+		if !line.Guessed {
+			text += fmt.Sprintf(", about %s", seconds(line.Seconds).Round(time.Second))
+		}
 	case line.Worker != "" && line.Worker != workerName(localWorker):
 		text += " on " + line.Worker
 	}

@@ -77,7 +77,13 @@ func (c *userAdd) Run(ctx context.Context, env *Env, globals *Globals) error {
 			return err
 		}
 	}
-	return db.SetUser(ctx, user)
+	if err := db.SetUser(ctx, user); err != nil {
+		return err
+	}
+	if password == "" {
+		env.Warn("%s has no password, and cannot log in with one", c.Username)
+	}
+	return nil
 }
 
 func (c *userAdd) check() error {

@@ -63,7 +63,8 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 	if err != nil {
 		return err
 	}
-	r.emit(Planned{Bases: len(tasks), Took: plan.Took})
+	guessed := !slices.ContainsFunc(plan.Steps, func(s schedule.Step) bool { return !s.Guessed })
+	r.emit(Planned{Bases: len(tasks), Took: plan.Took, Guessed: guessed})
 	s, err := schedule.New(tasks, schedule.Config{
 		Workers: r.Workers, Retries: r.Retries, Lease: r.Lease, Patience: r.Patience,
 		Prepare: b.prepare, Accept: b.accept, Finish: b.finish, Log: b.log,

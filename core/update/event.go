@@ -32,8 +32,9 @@ type Changed struct {
 
 // Planned says what is to be built with the workers there are, before it begins.
 type Planned struct {
-	Bases int
-	Took  time.Duration // from now to the last end, by earlier builds
+	Bases   int
+	Took    time.Duration // from now to the last end, by earlier builds
+	Guessed bool          // there were none of any of them
 }
 
 // BuildStarted says that a worker was given a base to build. It may be given to
