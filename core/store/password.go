@@ -19,6 +19,9 @@ func HashPassword(password, salt string) (string, error) {
 	if password == "" {
 		return "", errors.New("the password is empty")
 	}
+	if IsToken(password) { // where it stands in a token's place it would be looked for among those
+		return "", fmt.Errorf("the password begins with %s, as tokens do", tokenMark)
+	}
 	if len(password)+len(salt) > maxPassword {
 		return "", fmt.Errorf("the password is too long: with the salt at most %d bytes", maxPassword)
 	}

@@ -333,6 +333,12 @@ func (b *bad) badTexts() map[string]func() answer {
 			return b.do("GET", api.PathEvents, nil, "Cookie", "AHRIMAN="+strings.Repeat("A", 50<<10))
 		},
 		"403 a worker managing": func() answer { return b.do("GET", api.PathConfig, nil, b.token...) },
+		"413 a long log-in": func() answer {
+			return b.do("POST", api.PathLogin, strings.NewReader(`{"username":"`+strings.Repeat("x", 1<<20)+`","password":"x"}`))
+		},
+		"413 a long form": func() answer {
+			return b.do("POST", "/login", strings.NewReader("username=x&password="+strings.Repeat("x", 1<<20)))
+		},
 		"403 another site's page": func() answer {
 			return b.do("POST", api.PathLogin, strings.NewReader(`{}`), "Sec-Fetch-Site", "cross-site", "Origin", "http://evil")
 		},
@@ -342,7 +348,7 @@ func (b *bad) badTexts() map[string]func() answer {
 			return b.raw("GET /api/v1/info HTTP/1.1\r\nHost: x\r\n" + strings.Repeat("X-A: b\r\n", 10_000) + "\r\n")
 		},
 		"400 no login":       post(api.PathLogin, `{}`),
-		"401 wrong login":    post(api.PathLogin, `{"username":"worker-user","password":"`+strings.Repeat("x", 1<<20)+`"}`),
+		"401 wrong login":    post(api.PathLogin, `{"username":"worker-user","password":"`+strings.Repeat("x", 60<<10)+`"}`),
 		"401 logout of none": post(api.PathLogout, ``),
 	}
 }

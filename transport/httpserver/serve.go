@@ -150,9 +150,13 @@ func (c *call) decode(to any) error {
 func (c *call) read() ([]byte, error) {
 	deadline := http.NewResponseController(c.w)
 	deadline.SetReadDeadline(time.Now().Add(c.patience()))
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, maxJSON))
+	limit := int64(maxJSON)
+	if c.who.stranger {
+		limit = maxLogin
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.Body, limit))
 	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
-		return nil, api.Errorf(api.ErrTooLarge, "the body is longer than %d bytes", maxJSON)
+		return nil, api.Errorf(api.ErrTooLarge, "the body is longer than %d bytes", limit)
 	}
 	if err != nil { // the deadline stays: nobody is to wait for the rest
 		return nil, api.Errorf(api.ErrBadRequest, "reading the body: %v", err)

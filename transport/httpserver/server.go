@@ -32,6 +32,7 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 256 << 10 // bytes
 	maxJSON       = 16 << 20  // bytes of a body that is decoded as a whole
+	maxLogin      = 64 << 10  // … of a stranger's, who has nothing else to send: many of them are to fill no memory
 	stopTimeout   = 10 * time.Second
 )
 
