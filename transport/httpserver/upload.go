@@ -343,7 +343,7 @@ func (s *Server) inspect(ctx context.Context, a *arrival) (left bool, err error)
 // entitled refuses a package of a base that is not the user's, and one that a
 // base has which is not, published or waiting.
 func (s *Server) entitled(ctx context.Context, a *arrival) error {
-	if err := a.who.about(a.pkg.Base); err != nil || len(a.who.bases) == 0 {
+	if err := a.who.about(a.pkg.Base); err != nil {
 		return err
 	}
 	if err := s.unclaimed(ctx, a.repository.ID, a.who, a.pkg.Name); err != nil {
@@ -355,6 +355,9 @@ func (s *Server) entitled(ctx context.Context, a *arrival) error {
 	}
 	if err == nil {
 		err = a.who.aboutPackage(waiting.Name, waiting.Base)
+	}
+	if err == nil && waiting.Name != a.pkg.Name {
+		err = api.Errorf(api.ErrConflict, "%s is kept as %s, which waits already with the package %s", a.pkg.FileName, a.name(), waiting.Name)
 	}
 	return err
 }

@@ -176,6 +176,13 @@ func TestUploadUnderSafeName(t *testing.T) {
 		n.want(n.upload(api.PathUpload+query(), worker(), part{api.PartPackage, fileName, content}), 201)
 		n.sameWaiting(map[string]string{"foo-plus-1.0-1-any.pkg.tar.zst": sum(content)})
 	}
+	// Another package does not take its place by a name that is kept as the same.
+	other := archive(t, "pkgname = foo-plus\npkgbase = foo-plus\npkgver = 1.0-1\narch = any\n", nil)
+	got := n.want(n.upload(api.PathUpload+query(), worker(), part{api.PartPackage, "foo-plus-1.0-1-any.pkg.tar.zst", other}), 409)
+	if !strings.Contains(readAll(got), "waits already with the package foo+plus") {
+		t.Errorf("%s", got.body)
+	}
+	n.sameWaiting(map[string]string{"foo-plus-1.0-1-any.pkg.tar.zst": sum(content)})
 }
 
 func TestUploadSigned(t *testing.T) {
