@@ -242,7 +242,7 @@ func (c *connection) ask(ctx context.Context, patience, again time.Duration) {
 	}
 	can, err := ask(ctx)
 	c.asked = time.Now()
-	if errors.Is(c.problem, build.ErrUnusable) && err != nil && !errors.Is(err, build.ErrUnusable) {
+	if errors.Is(c.problem, build.ErrUnusable) && err != nil && !errors.Is(err, build.ErrUnusable) && !errors.Is(err, api.ErrNotFound) {
 		return // one that is silent for once, or has heard enough of wrong passwords, is not mended
 	}
 	c.problem = err

@@ -2,6 +2,7 @@ package app
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -25,11 +26,13 @@ func TestMendedWorker(t *testing.T) {
 	defer builds.Close()
 	var status atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if code := int(status.Load()); code != 0 {
+		if r.URL.Path == api.PathInfo { // any node has that
+			io.WriteString(w, "{}")
+		} else if code := int(status.Load()); code != 0 {
 			http.Error(w, "no", code)
-			return
+		} else {
+			builds.ServeHTTP(w, r)
 		}
-		builds.ServeHTTP(w, r)
 	}))
 	defer server.Close()
 	runner, err := httpclient.NewRunner(httpclient.RunnerConfig{
@@ -62,5 +65,9 @@ func TestMendedWorker(t *testing.T) {
 	}
 	if err := asked(0, askAgain); !errors.Is(err, build.ErrUnusable) || err.Error() != "no makepkg" {
 		t.Errorf("mended, but it builds nothing: %v", err)
+	}
+	c.python = func() (build.Runner, error) { return nil, nil }
+	if err := asked(http.StatusNotFound, askAgain); err != nil || c.kind != kindPython {
+		t.Errorf("a Python node in its place: %v, kind %s", err, c.kind)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"ahriman/core/build"
 	"ahriman/transport/api"
@@ -62,6 +63,8 @@ func (c *Client) hint(call call, err error) string {
 	switch {
 	case hasOwn: // of whoever dials
 		return own.Hint()
+	case errors.Is(err, errStranger):
+		return "is the address right?"
 	case isMoved:
 		return "put the address it redirects to into the configuration"
 	case errors.Is(err, api.ErrUnauthorized):
@@ -91,7 +94,8 @@ func mending(err error) error {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	_, notTLS := errors.AsType[tls.RecordHeaderError](err)
 	_, noJSON := errors.AsType[*json.SyntaxError](err)
-	if elsewhere || untrusted || notTLS || noJSON || errors.Is(err, http.ErrSchemeMismatch) ||
+	noHTTP := strings.Contains(err.Error(), "malformed HTTP ") // which has no type
+	if elsewhere || untrusted || notTLS || noJSON || noHTTP || errors.Is(err, errStranger) || errors.Is(err, http.ErrSchemeMismatch) ||
 		errors.Is(err, api.ErrUnauthorized) || errors.Is(err, api.ErrForbidden) {
 		return build.Unusable(err)
 	}

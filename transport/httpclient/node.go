@@ -32,10 +32,17 @@ func (c *Client) Node(ctx context.Context) (api.Node, error) {
 	return node, nil
 }
 
+// errStranger is what answers otherwise than any node does.
+var errStranger = errors.New("what answers there is no node of ahriman")
+
 // Info returns the node's repositories and version. It needs no log-in.
 func (c *Client) Info(ctx context.Context) (*api.Info, error) {
 	info := &api.Info{}
-	err := c.do(ctx, call{what: "asking for the node's repositories", method: http.MethodGet, path: api.PathInfo, into: info, safe: true})
+	call := call{what: "asking for the node's repositories", method: http.MethodGet, path: api.PathInfo, into: info, safe: true}
+	err := c.do(ctx, call)
+	if errors.Is(err, api.ErrNotFound) {
+		err = c.explain(call, errStranger)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -222,10 +222,13 @@ func (r *PythonRunner) begin(ctx context.Context, job build.Job) (*pythonJob, er
 	j.process, err = r.client.Repository(r.config.Repository).Add(ctx, api.AddRequest{
 		Packages: []string{job.Base}, Patches: job.Patches, Packager: job.Packager, Refresh: true,
 	})
-	if err != nil && transient(err) {
+	switch {
+	case err == nil:
+		return j, nil
+	case transient(err):
 		return nil, r.lost(ctx, err)
 	}
-	return j, mending(err)
+	return nil, mending(err)
 }
 
 // answers returns nil when the worker of a job is there, whatever it says of

@@ -210,6 +210,11 @@ func (r *Runner) Check(ctx context.Context) (*api.Builds, error) {
 func (c *Client) builds(ctx context.Context, query url.Values) (*api.Builds, error) {
 	var builds api.Builds
 	err := c.do(ctx, call{what: "asking what the worker builds", method: http.MethodGet, path: api.PathBuilds, query: query, into: &builds, safe: true})
+	if errors.Is(err, api.ErrNotFound) {
+		if _, stranger := c.Info(ctx); stranger != nil { // any web server answers 404
+			err = stranger
+		}
+	}
 	if err != nil {
 		return nil, mending(err)
 	}

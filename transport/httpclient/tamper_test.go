@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -295,17 +296,23 @@ func TestBadSources(t *testing.T) {
 
 // TestNoWorker talks to nobody, and to a node that is no worker of ours.
 func TestNoWorker(t *testing.T) {
-	python := httptest.NewServer(http.NotFoundHandler())
+	known := http.NewServeMux()
+	known.HandleFunc(api.PathInfo, func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"auth":false,"repositories":[],"version":"2"}`)
+	})
+	python := httptest.NewServer(known)
 	nobody := httptest.NewServer(nil)
 	nobody.Close()
 	defer python.Close()
-	for _, server := range []*httptest.Server{python, nobody} {
+	other := httptest.NewServer(http.NotFoundHandler())
+	defer other.Close()
+	for _, server := range []*httptest.Server{python, nobody, other} {
 		runner := newRunner(t, strings.TrimPrefix(server.URL, "http://"), impatient)
 		_, err := buildFoo(t.Context(), t, runner, "1")
 		wantLost(t, err)
 		_, err = runner.Attach(t.Context(), "2", io.Discard)
 		wantLost(t, err)
-		if _, err := runner.Capabilities(t.Context()); errors.Is(err, api.ErrNotFound) != (server == python) {
+		if _, err := runner.Capabilities(t.Context()); errors.Is(err, api.ErrNotFound) != (server == python) || errors.Is(err, build.ErrUnusable) != (server == other) {
 			t.Errorf("Capabilities: %v", err)
 		}
 	}
@@ -330,6 +337,7 @@ func TestUnusable(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, server.URL, true},
 		"a page":   {func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "<html>") }, server.URL, true},
 		"no TLS":   {status(http.StatusOK), "https://" + plain, true},
+		"no HTTP":  {status(http.StatusOK), "http://" + sayHello(t), true},
 		"429":      {status(http.StatusTooManyRequests), server.URL, false},
 		"500":      {status(http.StatusInternalServerError), server.URL, false},
 		"503":      {status(http.StatusServiceUnavailable), server.URL, false},
@@ -344,6 +352,26 @@ func TestUnusable(t *testing.T) {
 			t.Errorf("%s: unusable should be %t: Capabilities %v, Start %v", name, test.unusable, asked, started)
 		}
 	}
+}
+
+// sayHello returns the address of something that greets like a mail server.
+func sayHello(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for conn, err := listener.Accept(); err == nil; conn, err = listener.Accept() {
+			_, _ = conn.Read(make([]byte, 1)) // what comes before a request is another error, now and then
+			io.WriteString(conn, "220 mail.example.com\r\n")
+			conn.(*net.TCPConn).CloseWrite()
+			io.Copy(io.Discard, conn)
+			conn.Close()
+		}
+	}()
+	return listener.Addr().String()
 }
 
 // TestScratch has Runners share a directory, and one clean up after a dead one.
