@@ -11,8 +11,12 @@ import (
 	"ahriman/core/alpm"
 )
 
-// medianOf is how many of the last builds of a base say how long it takes.
-const medianOf = 5
+const (
+	// medianOf is how many of the last builds of a base say how long it takes.
+	medianOf = 5
+	// maxBuilds is how many builds of a base are kept. Beyond them the oldest goes.
+	maxBuilds = 100
+)
 
 // Output is a package file that a build gave.
 type Output struct {
@@ -52,7 +56,9 @@ func (db *DB) AddBuild(ctx context.Context, id alpm.RepositoryID, b Build) error
 				return fmt.Errorf("%s: %w", o.File, err)
 			}
 		}
-		return nil
+		_, err = tx.ExecContext(ctx, `DELETE FROM builds WHERE repository = ?1 AND base = ?2 AND id <= (
+			SELECT id FROM builds WHERE repository = ?1 AND base = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)`, key(id), b.Base, maxBuilds)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("recording build of %s of %s: %w", b.Base, id, err)
@@ -109,6 +115,9 @@ func (db *DB) builds(ctx context.Context, where string, args ...any) ([]Build, e
 	return builds, err
 }
 
+const buildSecondsQuery = `SELECT b.base, b.seconds * b.speed FROM (SELECT DISTINCT base FROM builds WHERE repository = ?1) d
+	JOIN builds b ON b.id IN (SELECT id FROM builds WHERE repository = ?1 AND base = d.base AND success = 1 ORDER BY id DESC LIMIT ?2)`
+
 // BuildSeconds returns how long each base of a repository takes on a worker of
 // speed 1: the median of its last five successful builds, in seconds. Bases
 // never built are missing.
@@ -120,9 +129,7 @@ func (db *DB) BuildSeconds(ctx context.Context, id alpm.RepositoryID) (map[strin
 		err := rows.Scan(&base, &seconds)
 		last[base] = append(last[base], seconds)
 		return err
-	}, `SELECT base, seconds FROM (
-		SELECT base, seconds * speed AS seconds, row_number() OVER (PARTITION BY base ORDER BY id DESC) AS age
-		FROM builds WHERE repository = ? AND success = 1) WHERE age <= ?`, key(id), medianOf)
+	}, buildSecondsQuery, key(id), medianOf)
 	if err != nil {
 		return nil, fmt.Errorf("reading build times of %s: %w", id, err)
 	}

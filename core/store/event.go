@@ -82,14 +82,24 @@ func (db *DB) Events(ctx context.Context, id alpm.RepositoryID, q EventQuery) ([
 		}
 		events = append(events, e)
 		return nil
-	}, `SELECT event, object, created, message, data FROM events
-		WHERE repository = ?1 AND (?2 = '' OR event = ?2) AND (?3 = '' OR object = ?3)
-		AND (?4 = 0 OR created >= ?4) AND (?5 = 0 OR created <= ?5)
-		ORDER BY created DESC, id DESC LIMIT ?6 OFFSET ?7`,
+	}, q.statement(),
 		key(id), q.Event, q.Object, q.From, q.To, q.Limit, max(q.Offset, 0))
 	if err != nil {
 		return nil, fmt.Errorf("reading events of %s: %w", id, err)
 	}
 	slices.Reverse(events)
 	return events, nil
+}
+
+// statement is the SQL of a query. An index is not used for what stands beside
+// an "or".
+func (q EventQuery) statement() string {
+	object := ""
+	if q.Object != "" {
+		object = " AND object = ?3"
+	}
+	return `SELECT event, object, created, message, data FROM events
+		WHERE repository = ?1 AND (?2 = '' OR event = ?2)` + object + `
+		AND (?4 = 0 OR created >= ?4) AND (?5 = 0 OR created <= ?5)
+		ORDER BY created DESC, id DESC LIMIT ?6 OFFSET ?7`
 }

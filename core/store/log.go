@@ -79,15 +79,29 @@ func logRun(ctx context.Context, tx *sql.Tx, id alpm.RepositoryID, base string, 
 
 // boundLogs drops the oldest lines beyond maxLogLines.
 func boundLogs(ctx context.Context, tx *sql.Tx) error {
-	result, err := tx.ExecContext(ctx, "DELETE FROM log_lines WHERE id <= (SELECT max(id) FROM log_lines) - ?", maxLogLines)
+	rows, err := tx.QueryContext(ctx, "DELETE FROM log_lines WHERE id <= (SELECT max(id) FROM log_lines) - ? RETURNING run", maxLogLines)
 	if err != nil {
 		return err
 	}
-	if n, err := result.RowsAffected(); err != nil || n == 0 {
+	defer rows.Close()
+	shortened := map[int64]bool{}
+	for rows.Next() {
+		var run int64
+		if err := rows.Scan(&run); err != nil {
+			return err
+		}
+		shortened[run] = true
+	}
+	if err := rows.Err(); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "DELETE FROM log_runs WHERE NOT EXISTS (SELECT 1 FROM log_lines WHERE run = log_runs.id)")
-	return err
+	for run := range shortened { // not all runs: a full log is shortened with every addition
+		_, err := tx.ExecContext(ctx, "DELETE FROM log_runs WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM log_lines WHERE run = ?1)", run)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Logs returns the lines of a base that q selects, oldest first.
@@ -95,19 +109,13 @@ func (db *DB) Logs(ctx context.Context, id alpm.RepositoryID, base string, q Log
 	if q.Limit <= 0 {
 		q.Limit = -1
 	}
-	from, order := "log_lines l", "l.created DESC, l.id DESC"
-	if q.Head {
-		from = "(SELECT run, min(created) AS created, message, min(id) AS id FROM log_lines GROUP BY run) l"
-	}
 	lines := []LogLine{}
 	err := db.rows(ctx, func(rows *sql.Rows) error {
 		var l LogLine
 		err := rows.Scan(&l.Created, &l.Message, &l.Version, &l.Process)
 		lines = append(lines, l)
 		return err
-	}, `SELECT l.created, l.message, r.version, r.process FROM log_runs r JOIN `+from+` ON l.run = r.id
-		WHERE r.repository = ?1 AND r.base = ?2 AND (?3 = '' OR r.version = ?3) AND (?4 = '' OR r.process = ?4)
-		ORDER BY `+order+` LIMIT ?5 OFFSET ?6`, key(id), base, q.Version, q.Process, q.Limit, max(q.Offset, 0))
+	}, q.statement(), key(id), base, q.Version, q.Process, q.Limit, max(q.Offset, 0))
 	if err != nil {
 		return nil, fmt.Errorf("reading log of %s of %s: %w", base, id, err)
 	}
@@ -115,6 +123,17 @@ func (db *DB) Logs(ctx context.Context, id alpm.RepositoryID, base string, q Log
 		slices.Reverse(lines)
 	}
 	return lines, nil
+}
+
+// statement is the SQL of a query.
+func (q LogQuery) statement() string {
+	lines := "l.run = r.id"
+	if q.Head {
+		lines = "l.id = (SELECT id FROM log_lines WHERE run = r.id ORDER BY created, id LIMIT 1)"
+	}
+	return `SELECT l.created, l.message, r.version, r.process FROM log_runs r JOIN log_lines l ON ` + lines + `
+		WHERE r.repository = ?1 AND r.base = ?2 AND (?3 = '' OR r.version = ?3) AND (?4 = '' OR r.process = ?4)
+		ORDER BY l.created DESC, l.id DESC LIMIT ?5 OFFSET ?6`
 }
 
 // LastLog returns the last limit lines, 0 for all, of the newest run that a base
