@@ -270,12 +270,7 @@ func (r *buildRun) collect(ctx context.Context, names []string) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if _, absent := os.Stat(item.Text); absent == nil && !source.HasPKGBUILD(item.Text) {
-				err = Hinted(err, "a source is a directory with a PKGBUILD in it; repo-tree --from finds those below another")
-			} else {
-				err = addError(err, item.Text)
-			}
-			if err := r.failed(buildLine{Base: item.Text, Status: "failed"}, err); err != nil {
+			if err := r.failed(buildLine{Base: item.Text, Status: "failed"}, addError(err, item.Text)); err != nil {
 				return err
 			}
 			if !r.command.KeepGoing {
@@ -293,7 +288,7 @@ func (r *buildRun) add(ctx context.Context, name string) error {
 		return err
 	}
 	if found.IsFiles() {
-		return fmt.Errorf("building %s: it is of package files", name)
+		return Hinted(fmt.Errorf("building %s: it is of package files", name), sourceHint)
 	}
 	dir := found.Dir
 	if dir == "" {

@@ -204,7 +204,7 @@ func (n *narrator) tell(line runLine) {
 	switch {
 	case line.Event == "planned":
 		text += fmt.Sprintf("%d to build", line.Bases)
-		if !line.Guessed {
+		if !line.Guessed && line.Seconds > 0 {
 			text += fmt.Sprintf(", about %s", seconds(line.Seconds).Round(time.Second))
 		}
 	case line.Worker != "" && line.Worker != workerName(localWorker):

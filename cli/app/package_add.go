@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	"ahriman/core/source"
@@ -100,9 +101,15 @@ func (c *packageAdd) Run(ctx context.Context, env *Env, globals *Globals) error 
 	return cmp.Or(outcome.Err(), nothing(c.ExitCode && done.Empty()))
 }
 
+// sourceHint is for who names what no source is.
+const sourceHint = "a source is a directory with a PKGBUILD in it; repo-tree --from finds those below another"
+
 // addError adds the hint that fits.
 func addError(err error, name string) error {
+	info, absent := os.Stat(name)
 	switch {
+	case err != nil && absent == nil && info.IsDir() && !source.HasPKGBUILD(name):
+		return Hinted(err, sourceHint)
 	case errors.Is(err, source.ErrNotFound) && strings.Contains(name, "://"):
 		return Hinted(err, "the address of a git repository begins with git+ or ends in .git, that of a package file is one's name")
 	case errors.Is(err, source.ErrNotFound):

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
 )
@@ -20,6 +22,9 @@ func (r *Repository) Export(ctx context.Context, dir string) error {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return fmt.Errorf("exporting %s: %w", r.options.ID, err)
+	}
+	if there, err := os.ReadDir(dir); err == nil && len(there) > 0 {
+		return fmt.Errorf("exporting %s: %s: %w", r.options.ID, dir, unix.ENOTEMPTY)
 	}
 	temporary := durable.Temporary(dir)
 	err = r.read(ctx, func(from string, number int) error {
