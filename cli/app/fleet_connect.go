@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -53,8 +54,9 @@ type connections struct {
 
 	digests httpclient.Digests // of what several of them are sent
 
-	mu   sync.Mutex
-	open map[string]*connection // by address
+	mu       sync.Mutex
+	open     map[string]*connection // by address
+	outdated []*connection          // others are in their place; what was begun through them may go on
 }
 
 // connection is one worker that was connected to.
@@ -83,12 +85,13 @@ func (c *connections) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var errs []error
-	for _, one := range c.open {
+	for _, one := range slices.AppendSeq(c.outdated, maps.Values(c.open)) {
 		if closer, ok := one.runner.(io.Closer); ok && one.kind != kindLocal {
 			errs = append(errs, closer.Close())
 		}
 	}
 	clear(c.open)
+	c.outdated = nil
 	return errors.Join(errs...)
 }
 
@@ -134,10 +137,11 @@ func (c *connections) connect(m member) (*connection, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if one := c.open[m.Address]; one != nil {
-		one.mu.Lock()
-		one.member = m
-		one.mu.Unlock()
-		return one, nil
+		if one.take(m) {
+			return one, nil
+		}
+		c.outdated = append(c.outdated, one)
+		delete(c.open, m.Address)
 	}
 	one := &connection{member: m, jobs: 1}
 	if c.settings != nil {
@@ -151,6 +155,20 @@ func (c *connections) connect(m member) (*connection, error) {
 	}
 	c.open[m.Address] = one
 	return one, nil
+}
+
+// take takes over how the member is set now, unless that may mend what was wrong
+// with the connection: that needs another one.
+func (c *connection) take(m member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	was := c.member
+	same := m.Username == was.Username && m.Password == was.Password && m.Token == was.Token && m.HostKey == was.HostKey
+	if !same && errors.Is(c.problem, build.ErrUnusable) {
+		return false
+	}
+	c.member = m
+	return true
 }
 
 // prepare makes the runner of a connection; it talks to nobody yet.

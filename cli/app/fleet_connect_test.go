@@ -10,11 +10,51 @@ import (
 	"time"
 
 	"ahriman/core/build"
+	"ahriman/core/schedule"
 	"ahriman/core/store"
 	"ahriman/transport/api"
 	"ahriman/transport/httpclient"
 	"ahriman/transport/httpserver"
 )
+
+// TestAnotherCredential has a worker that refuses us be given another credential
+// while a run goes on.
+func TestAnotherCredential(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer right" {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		io.WriteString(w, `{"slots":2,"speed":1}`)
+	}))
+	defer server.Close()
+	c := &connections{env: &Env{}, scratch: t.TempDir(), open: map[string]*connection{}}
+	reach := func(token string, slots int) schedule.Worker {
+		t.Helper()
+		m := member{Member: store.Member{Address: server.URL, Name: "w1", Token: token, Slots: slots}}
+		connected, err := c.reach(t.Context(), []member{m}, askTime)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return connected[0].worker()
+	}
+	if w := reach("wrong", 0); !errors.Is(w.Unusable, api.ErrUnauthorized) {
+		t.Errorf("refused: %v", w.Unusable)
+	}
+	if w := reach("wrong", 1); w.Unusable == nil || w.Slots != 1 || len(c.outdated) != 0 {
+		t.Errorf("changed otherwise: %+v", w)
+	}
+	mended := reach("right", 1)
+	if mended.Unusable != nil || mended.Slots != 1 {
+		t.Errorf("with another: %+v", mended)
+	}
+	if w := reach("right again", 2); w.Runner != mended.Runner || w.Slots != 2 {
+		t.Errorf("nothing is wrong with it: %+v", w)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
 
 // TestMendedWorker asks a worker that refuses the log-in: a scheduler hears of it,
 // also while the worker says something else that is no answer, until it is mended.
