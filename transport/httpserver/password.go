@@ -72,10 +72,13 @@ func (p *passwords) digest(g guess) [sha256.Size]byte {
 // check says whether the password is right. *tooSoon is the error for one who
 // has guessed wrong too often to be answered now.
 func (p *passwords) check(ctx context.Context, g guess) (bool, error) {
+	digest := p.digest(g)
+	if p.wasRight(digest) {
+		return true, nil
+	}
 	if wait := p.throttle.wait(g); wait > 0 {
 		return false, &tooSoon{wait}
 	}
-	digest := p.digest(g)
 	c, ours, err := p.begin(g.address, digest)
 	if err != nil {
 		return false, err
@@ -89,6 +92,20 @@ func (p *passwords) check(ctx context.Context, g guess) (bool, error) {
 	case <-ctx.Done():
 		return false, ctx.Err()
 	}
+}
+
+// wasRight says that the password is remembered to be right, and remembers it
+// longer: who logs in with each request is not kept out by a stranger who guesses
+// from the same address, as all do behind a proxy elsewhere.
+func (p *passwords) wasRight(digest [sha256.Size]byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.checked[digest]
+	if c == nil || !c.right || time.Now().After(c.until) {
+		return false
+	}
+	c.until = time.Now().Add(rememberChecked)
+	return true
 }
 
 // begin returns the check of a guess: the one that is there, or a new one, which

@@ -94,6 +94,25 @@ func TestThrottleAddress(t *testing.T) {
 	g.want(g.guess("evil", "right"), "1")
 }
 
+// TestThrottleShared: whose password was right a moment ago goes on, whatever
+// others guess from the address that they share; one that is new waits.
+func TestThrottleShared(t *testing.T) {
+	g := newGuesser(t)
+	g.want(g.guess("proxy", "right"), "right")
+	for i := range freeAddress {
+		g.p.throttle.tried(guess{name: fmt.Sprint("user", i), address: "proxy"}, false)
+	}
+	g.want(g.guess("proxy", "wrong"), "1")
+	g.want(g.guess("proxy", "right"), "right")
+	hash, err := bcrypt.GenerateFromPassword([]byte("new"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.ann.Password = string(hash)
+	g.want(g.guess("proxy", "right"), "1")
+	g.want(g.guess("proxy", "new"), "1")
+}
+
 // TestThrottleMemory: a crowd of strangers takes a bounded amount.
 func TestThrottleMemory(t *testing.T) {
 	g := newGuesser(t)
