@@ -13,6 +13,7 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/knownhosts"
 
+	"ahriman/core/build"
 	"ahriman/transport/sshdial"
 	"ahriman/transport/sshdial/sshtest"
 )
@@ -135,5 +136,79 @@ func TestHostKeyOfIPv6IsRemembered(t *testing.T) {
 	works(t, c, err)
 	if text, err := os.ReadFile(known); err != nil || !strings.HasPrefix(string(text), relay.Addr+" ssh-ed25519 ") {
 		t.Errorf("known_hosts: %s, %v", text, err)
+	}
+}
+
+func TestUnknownHostKey(t *testing.T) {
+	s := sshtest.Start(t, sshtest.Options{})
+	known := filepath.Join(s.Home, ".ssh/known_hosts")
+	write(t, known, "# without a newline at its end")
+	_, err := dial(t, config(s), s.Addr)
+	var problem *sshdial.HostKeyError
+	fingerprint := ssh.FingerprintSHA256(s.HostKey.PublicKey())
+	if !errors.As(err, &problem) || !errors.Is(err, build.ErrUnusable) || problem.Changed || problem.Fingerprint != fingerprint || !strings.Contains(err.Error(), fingerprint) {
+		t.Fatalf("got %v", err)
+	}
+	if want := "ahriman workers add --accept-host-key " + fingerprint + " 'ssh://" + s.Addr + "'"; !strings.Contains(problem.Hint(), want) {
+		t.Errorf("the hint %q has no %q", problem.Hint(), want)
+	}
+	if _, err = dial(t, config(s), s.Addr, "SHA256:another"); !errors.As(err, &problem) {
+		t.Errorf("accepting another key: got %v", err)
+	}
+	s.Configure("HashKnownHosts yes\n")
+	c, err := dial(t, config(s), s.Addr, fingerprint)
+	works(t, c, err)
+	if text, err := os.ReadFile(known); err != nil || !strings.Contains(string(text), "\n|1|") || strings.Contains(string(text), "127.0.0.1") {
+		t.Errorf("known_hosts: %s, %v", text, err)
+	}
+	c, err = dial(t, config(s), s.Addr)
+	works(t, c, err)
+}
+
+func TestChangedHostKey(t *testing.T) {
+	s := sshtest.Start(t, sshtest.Options{})
+	other := sshtest.WriteKey(t, filepath.Join(t.TempDir(), "key"), "")
+	write(t, filepath.Join(s.Home, ".ssh/known_hosts"), knownhosts.Line([]string{s.Addr}, other.PublicKey())+"\n")
+	_, err := dial(t, config(s), s.Addr, ssh.FingerprintSHA256(s.HostKey.PublicKey()))
+	var problem *sshdial.HostKeyError
+	if !errors.As(err, &problem) || !problem.Changed || !strings.Contains(err.Error(), "HAS CHANGED") || !strings.Contains(err.Error(), "known_hosts:1") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRevokedHostKey(t *testing.T) {
+	s := sshtest.Start(t, sshtest.Options{})
+	line := knownhosts.Line([]string{s.Addr}, s.HostKey.PublicKey()) + "\n"
+	write(t, filepath.Join(s.Home, ".ssh/known_hosts"), line+"@revoked * "+strings.SplitN(line, " ", 2)[1])
+	_, err := dial(t, config(s), s.Addr)
+	var problem *sshdial.HostKeyError
+	if !errors.As(err, &problem) || !problem.Revoked {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHostCertificate(t *testing.T) {
+	authority := sshtest.WriteKey(t, filepath.Join(t.TempDir(), "ca"), "")
+	s := sshtest.Start(t, sshtest.Options{HostAuthority: authority})
+	_, port, err := net.SplitHostPort(s.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := filepath.Join(s.Home, ".ssh/known_hosts")
+	key := string(ssh.MarshalAuthorizedKey(authority.PublicKey()))
+	write(t, known, "@cert-authority [127.0.0.1]:"+port+" "+key)
+	c, err := dial(t, config(s), s.Addr)
+	works(t, c, err)
+
+	write(t, known, "@cert-authority *.example.org "+key)
+	var problem *sshdial.HostKeyError
+	if _, err = dial(t, config(s), s.Addr); !errors.As(err, &problem) || problem.Changed {
+		t.Errorf("an authority for others: got %v", err)
+	}
+	// A plain key from a host that should have a certificate is unknown, not changed.
+	other := sshtest.Start(t, sshtest.Options{})
+	write(t, filepath.Join(other.Home, ".ssh/known_hosts"), "@cert-authority [127.0.0.1]:* "+key)
+	if _, err = dial(t, config(other), other.Addr); !errors.As(err, &problem) || problem.Changed {
+		t.Errorf("a host without a certificate: got %v", err)
 	}
 }
