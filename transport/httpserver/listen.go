@@ -1,12 +1,16 @@
 package httpserver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"os"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ListenUnix listens on a unix socket. One that a dead process left behind is
@@ -29,17 +33,26 @@ func ListenUnix(path string, open bool) (net.Listener, error) {
 			return nil, fmt.Errorf("listening on %s: %w", path, err)
 		}
 	}
-	l, err := net.Listen("unix", path)
+	l, err := closed().Listen(context.Background(), "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
-	mode := fs.FileMode(0o600)
-	if open {
-		mode = 0o666
+	if !open {
+		return l, nil
 	}
-	if err := os.Chmod(path, mode); err != nil {
+	if err := os.Chmod(path, 0o666); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
 	return l, nil
+}
+
+// closed makes sockets to which nobody else can connect from the moment that
+// they are there: the kernel gives their files the mode of the descriptor.
+func closed() *net.ListenConfig {
+	return &net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var changing error
+		err := c.Control(func(fd uintptr) { changing = unix.Fchmod(int(fd), 0o600) })
+		return errors.Join(err, changing)
+	}}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -131,6 +132,7 @@ func TestGracefulStop(t *testing.T) {
 }
 
 func TestListenUnix(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0))
 	path := filepath.Join(t.TempDir(), "socket")
 	dead, err := net.Listen("unix", path)
 	if err != nil {
