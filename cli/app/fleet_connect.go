@@ -115,14 +115,20 @@ func (c *connections) Workers(ctx context.Context) ([]schedule.Worker, error) {
 }
 
 // reach connects to members and asks them what they can, if their last word is
-// an old one. What went wrong with asking is each connection's problem.
+// an old one. What went wrong with one is its connection's problem; it is an error
+// when what is wrong here leaves none that could be asked.
 func (c *connections) reach(ctx context.Context, members []member, patience time.Duration) ([]*connection, error) {
 	connected := make([]*connection, len(members))
-	var err error
+	var wrong []error
 	for i, m := range members {
-		if connected[i], err = c.connect(m); err != nil {
-			return nil, err
+		one, err := c.connect(m)
+		if err != nil {
+			one, wrong = &connection{member: m, problem: build.Unusable(err)}, append(wrong, err)
 		}
+		connected[i] = one
+	}
+	if len(wrong) == len(members) {
+		return nil, errors.Join(wrong...)
 	}
 	var asking sync.WaitGroup
 	for _, one := range connected {

@@ -56,6 +56,28 @@ func TestAnotherCredential(t *testing.T) {
 	}
 }
 
+// TestHereNothingBuilds has this machine, which cannot build, among others, and
+// alone.
+func TestHereNothingBuilds(t *testing.T) {
+	root := func() (*build.Local, error) { return nil, build.ErrRoot }
+	c := &connections{env: &Env{}, scratch: t.TempDir(), local: root, open: map[string]*connection{}}
+	defer c.Close()
+	here, there := member{Member: store.Member{Address: localWorker, Name: "local"}}, member{Member: store.Member{Address: "http://127.0.0.1:1", Name: "there"}}
+	connected, err := c.reach(t.Context(), []member{here, there}, askTime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := connected[0].worker(); !errors.Is(w.Unusable, build.ErrRoot) {
+		t.Errorf("this machine: %v", w.Unusable)
+	}
+	if w := connected[1].worker(); w.Unusable != nil || w.Runner == nil {
+		t.Errorf("another: %+v", w)
+	}
+	if _, err := c.reach(t.Context(), []member{here}, askTime); !errors.Is(err, build.ErrRoot) {
+		t.Errorf("alone: %v", err)
+	}
+}
+
 // TestMendedWorker asks a worker that refuses the log-in: a scheduler hears of it,
 // also while the worker says something else that is no answer, until it is mended.
 func TestMendedWorker(t *testing.T) {
