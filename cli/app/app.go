@@ -67,10 +67,11 @@ func run(ctx context.Context, env *Env) error {
 		defer env.openBoard()()
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(env, &grammar.Globals); err != nil {
-		return err
+	err = parsed.Run(env, &grammar.Globals)
+	if unwritable := env.unwritable(); unwritable != nil && said(err) {
+		return unwritable
 	}
-	return env.unwritable()
+	return err
 }
 
 // joinNegative writes "--flag -1" as "--flag=-1": kong takes what begins with a

@@ -207,6 +207,13 @@ func TestEnviron(t *testing.T) {
 	}
 }
 
+// TestMilliseconds: a program that reads JSON is shown no more digits than there are.
+func TestMilliseconds(t *testing.T) {
+	if got, want := fmt.Sprint(milliseconds(3631*time.Millisecond+400*time.Microsecond)), "3.631"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestSimilar(t *testing.T) {
 	model, err := Model()
 	if err != nil {

@@ -199,7 +199,9 @@ func (r *buildRun) keep(f schedule.Finished) error {
 }
 
 // milliseconds is a duration in seconds, to the millisecond.
-func milliseconds(d time.Duration) float64 { return d.Round(time.Millisecond).Seconds() }
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Millisecond).Milliseconds()) / 1000
+}
 
 // observe says what happens. With an error, the run is to end.
 func (r *buildRun) observe(e schedule.Event) error {

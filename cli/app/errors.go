@@ -67,6 +67,13 @@ type Reported struct{ Err error }
 func (e *Reported) Error() string { return e.Err.Error() }
 func (e *Reported) Unwrap() error { return e.Err }
 
+// said is whether nothing more is to be printed of an error.
+func said(err error) bool {
+	_, partial := errors.AsType[*Partial](err)
+	_, reported := errors.AsType[*Reported](err)
+	return err == nil || partial || reported || errors.Is(err, ErrNothing)
+}
+
 // status maps an error to the exit status. It is the only place that does.
 func status(ctx context.Context, err error) int {
 	var usage *UsageError
@@ -103,9 +110,7 @@ func signalOf(ctx context.Context) syscall.Signal {
 // complain prints an error and its hint, unless the exit status alone, or an
 // earlier message, has said it.
 func complain(w io.Writer, err error, code int) {
-	var reported *Reported
-	quiet := code == statusDone || code == statusPartly || code == statusNothing || code >= statusSignal
-	if quiet || errors.As(err, &reported) {
+	if said(err) || code >= statusSignal {
 		return
 	}
 	var usage *UsageError

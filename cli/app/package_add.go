@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"strings"
 
@@ -107,9 +108,12 @@ const sourceHint = "a source is a directory with a PKGBUILD in it; repo-tree --f
 // addError adds the hint that fits.
 func addError(err error, name string) error {
 	info, absent := os.Stat(name)
+	_, away := errors.AsType[*net.OpError](err)
 	switch {
 	case err != nil && absent == nil && info.IsDir() && !source.HasPKGBUILD(name):
 		return Hinted(err, sourceHint)
+	case away && !strings.ContainsAny(name, ":/"):
+		return Hinted(err, "the AUR is asked for names that are no directory with a PKGBUILD here, and not in cache/")
 	case errors.Is(err, source.ErrNotFound) && strings.Contains(name, "://"):
 		return Hinted(err, "the address of a git repository begins with git+ or ends in .git, that of a package file is one's name")
 	case errors.Is(err, source.ErrNotFound):

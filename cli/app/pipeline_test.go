@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -110,18 +111,22 @@ func (n *pipelineNode) check(t *testing.T, name string, test pipelineCase) {
 }
 
 // run calls a command line in this process.
-func (n *pipelineNode) run(t *testing.T, stdin, line string) (code int, stdout, stderr string) {
+func (n *pipelineNode) run(t testing.TB, stdin, line string) (code int, stdout, stderr string) {
+	return n.runUntil(t.Context(), stdin, line)
+}
+
+func (n *pipelineNode) runUntil(ctx context.Context, stdin, line string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
 	env := Env{Stdin: strings.NewReader(strings.ReplaceAll(stdin, "$DIR", n.dir)), Stdout: &out, Stderr: &errs}
 	env.Environ = append(os.Environ(), "AHRIMAN_CONFIGURATION="+filepath.Join(n.dir, "ahriman.ini"), "AHRIMAN_REPOSITORY=aur")
 	env.Args = append(strings.Fields(strings.ReplaceAll(line, "$DIR", n.dir)), "--quiet")
-	code = Main(t.Context(), env)
+	code = Main(ctx, env)
 	return code, out.String(), errs.String()
 }
 
 // newPipelineNode is a node with a package, a newer source of it, a key, and a
 // master that is served by this process.
-func newPipelineNode(t *testing.T) *pipelineNode {
+func newPipelineNode(t testing.TB) *pipelineNode {
 	n := &pipelineNode{dir: t.TempDir()}
 	t.Setenv("GNUPGHOME", filepath.Join(n.dir, "gnupg"))
 	for _, name := range []string{"aur", "other"} {
@@ -156,7 +161,7 @@ func (n *pipelineNode) copy(t *testing.T) *pipelineNode {
 	return other
 }
 
-func (n *pipelineNode) write(t *testing.T, path, text string) {
+func (n *pipelineNode) write(t testing.TB, path, text string) {
 	path = filepath.Join(n.dir, path)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
@@ -167,7 +172,7 @@ func (n *pipelineNode) write(t *testing.T, path, text string) {
 }
 
 // pack makes a package file with nothing in it.
-func (n *pipelineNode) pack(t *testing.T, name string) {
+func (n *pipelineNode) pack(t testing.TB, name string) {
 	info := fmt.Sprintf("pkgname = %[1]s\npkgbase = %[1]s\npkgver = 1-1\npkgdesc = %[1]s\nbuilddate = 1700000000\nsize = 0\narch = any\n", name)
 	var file bytes.Buffer
 	w := tar.NewWriter(&file)
@@ -185,7 +190,7 @@ func (n *pipelineNode) pack(t *testing.T, name string) {
 }
 
 // serve runs a master until the test ends.
-func (n *pipelineNode) serve(t *testing.T) {
+func (n *pipelineNode) serve(t testing.TB) {
 	n.write(t, "master.ini", "[repository]\nroot = master\nname = aur\narchitecture = x86_64\n[web]\nenable_archive_upload = yes\n[build]\ntriggers =\n")
 	n.write(t, "master/.keep", "")
 	addressFile := filepath.Join(n.dir, "address")
@@ -210,6 +215,47 @@ func (n *pipelineNode) serve(t *testing.T) {
 		}
 		if time.Now().After(deadline) {
 			t.Fatal("the master does not serve")
+		}
+	}
+}
+
+// writeError is standard output that cannot be written.
+type writeError struct{ error }
+
+func (w writeError) Write([]byte) (int, error) { return 0, w.error }
+
+// TestUnwritable: that nobody reads, or that there is no room, ends a command
+// also when items of it failed.
+func TestUnwritable(t *testing.T) {
+	for err, want := range map[syscall.Errno]int{syscall.EPIPE: 141, syscall.ENOSPC: 1} {
+		var stderr bytes.Buffer
+		env := Env{Args: []string{"vercmp", "--json", "-"}, Stdin: strings.NewReader("1"), Stdout: writeError{err}, Stderr: &stderr}
+		code := Main(t.Context(), env)
+		said := strings.Contains(stderr.String(), "ahriman: error: writing to standard output: no space left on device")
+		if code != want || said != (err == syscall.ENOSPC) {
+			t.Errorf("%v: exit status %d, want %d\n%s", err, code, want, &stderr)
+		}
+	}
+}
+
+// TestInterruptedItems: an interrupt is no failure of the items that are left.
+func TestInterruptedItems(t *testing.T) {
+	node := newPipelineNode(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, line := range []string{"package-hold foo foo", "package-add foo foo", "package-info $DIR/foo-1-1-any.pkg.tar", "repo-sign $DIR/foo-1-1-any.pkg.tar"} {
+		if code, stdout, stderr := node.runUntil(ctx, "", line); code != 130 || stdout+stderr != "" {
+			t.Errorf("%s: exit status %d, want 130\n%s%s", line, code, stdout, stderr)
+		}
+	}
+}
+
+// BenchmarkItems holds a package again and again: the store is opened once.
+func BenchmarkItems(b *testing.B) {
+	node := newPipelineNode(b)
+	for b.Loop() {
+		if code, _, stderr := node.run(b, strings.Repeat("foo\n", 1000), "package-hold -"); code != 0 {
+			b.Fatalf("exit status %d: %s", code, stderr)
 		}
 	}
 }
@@ -244,6 +290,10 @@ func TestOwnFailure(t *testing.T) {
 		"workers": {
 			line: "workers drain nothing local", status: 3, stderr: "^ahriman: error: there is no worker nothing\nahriman: hint: .*\n$",
 			then: "workers --offline", want: "draining",
+		},
+		"build elsewhere": {
+			line: "build --dry-run nothing", status: 1, // the AUR is not there
+			stderr: "^ahriman: error: resolving nothing: asking the AUR .*\nahriman: hint: the AUR is asked for names that are no directory .*\n$",
 		},
 		"status": {line: "package-status foo nothing", status: 3, stderr: "^ahriman: error: reading package nothing: unknown package\n$"},
 		"what is added cannot be built": { // by root, or without the lock

@@ -10,22 +10,45 @@ import (
 	"ahriman/core/store"
 )
 
-// eachStore calls do for each repository that the command line selects. With
-// several, those that do not know a package are passed over, and it is an error
-// only when none knows it.
-func (g *Globals) eachStore(ctx context.Context, env *Env, do func(db *store.DB, id alpm.RepositoryID) error) error {
+// stores are those of some repositories, open.
+type stores []openedStore
+
+type openedStore struct {
+	db *store.DB
+	id alpm.RepositoryID
+}
+
+// openStores opens those of the repositories that the command line selects.
+func (g *Globals) openStores(ctx context.Context, env *Env) (opened stores, err error) {
 	all, err := g.settings(env)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var unknown error
-	found := false
 	for _, s := range all {
 		db, err := openStore(ctx, s)
 		if err != nil {
-			return err
+			return nil, errors.Join(err, opened.close())
 		}
-		err = errors.Join(do(db, s.ID), db.Close())
+		opened = append(opened, openedStore{db, s.ID})
+	}
+	return opened, nil
+}
+
+func (all stores) close() error {
+	var errs []error
+	for _, s := range all {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// each calls do for each repository. With several, those that do not know a
+// package are passed over, and it is an error only when none knows it.
+func (all stores) each(do func(db *store.DB, id alpm.RepositoryID) error) error {
+	var unknown error
+	found := false
+	for _, s := range all {
+		err := do(s.db, s.id)
 		switch {
 		case errors.Is(err, store.ErrUnknownPackage):
 			unknown = err
@@ -41,20 +64,38 @@ func (g *Globals) eachStore(ctx context.Context, env *Env, do func(db *store.DB,
 	return nil
 }
 
+// eachStore calls do for each repository that the command line selects, as each
+// does.
+func (g *Globals) eachStore(ctx context.Context, env *Env, do func(db *store.DB, id alpm.RepositoryID) error) error {
+	opened, err := g.openStores(ctx, env)
+	if err != nil {
+		return err
+	}
+	return errors.Join(opened.each(do), opened.close())
+}
+
 // eachPackage calls do for each base that the arguments name, in each selected
 // repository that has it. A base that none has fails alone.
 func (g *Globals) eachPackage(ctx context.Context, env *Env, args []string, do func(db *store.DB, id alpm.RepositoryID, base string) error) error {
+	opened, err := g.openStores(ctx, env)
+	if err != nil {
+		return err
+	}
+	defer opened.close()
 	outcome := NewOutcome(env, false)
 	for item, err := range outcome.Items(args, "base", "name") {
 		if err != nil {
 			return err
 		}
-		err := g.eachStore(ctx, env, func(db *store.DB, id alpm.RepositoryID) error { return do(db, id, item.Text) })
-		if err != nil {
+		err := opened.each(func(db *store.DB, id alpm.RepositoryID) error { return do(db, id, item.Text) })
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
 			outcome.Fail(item.Text, err)
-			continue
+		default:
+			outcome.Done()
 		}
-		outcome.Done()
 	}
 	return outcome.Err()
 }
