@@ -30,7 +30,8 @@ type builds struct {
 	unserved map[string]bool // bases that found no worker; of observe alone
 
 	mu        sync.Mutex
-	published *stock // what there is to build with; nil: to be read
+	published *stock                     // what there is to build with; nil: to be read
+	owners    func() (*ownership, error) // who has which path; read once for each publication
 	begun     map[string]*begun
 	refused   map[string]error // why built bases were not published
 }
@@ -48,6 +49,7 @@ func (r *run) build(ctx context.Context, dues []*due) error {
 		return errors.New("this node does not build")
 	}
 	b := &builds{run: r, dues: map[string]*due{}, unserved: map[string]bool{}, begun: map[string]*begun{}, refused: map[string]error{}}
+	b.owners = sync.OnceValues(r.owners)
 	b.delivery.deliver = func(result trigger.Result) { r.deliver(ctx, result) }
 	for _, d := range dues {
 		b.dues[d.pkg.Base] = d
@@ -181,9 +183,10 @@ func (b *builds) accept(ctx context.Context, f schedule.Finished) error {
 	}
 	b.mu.Lock()
 	begun.batch = given
+	owners := b.owners
 	b.mu.Unlock()
 	b.emit(BuildEnded{Package: p, Worker: f.Worker, Took: f.Ended.Sub(f.Began), Commit: d.commit, Changes: d.changes, PKGBUILD: text})
-	b.learnDependencies(ctx, d.pkg.Base, given.files)
+	b.learnDependencies(ctx, d.pkg.Base, given.files, owners)
 	b.dequeue(ctx, d.request)
 	return nil
 }
@@ -205,7 +208,7 @@ func (b *builds) finish(ctx context.Context, finished []schedule.Finished) (map[
 		return nil, err
 	}
 	b.mu.Lock()
-	b.published = nil
+	b.published, b.owners = nil, sync.OnceValues(b.run.owners)
 	maps.Copy(b.refused, refused)
 	b.mu.Unlock()
 	b.delivery.add(trigger.Result{Built: published})

@@ -175,14 +175,14 @@ func (printer) Observe(_ context.Context, e update.Event) error {
 
 // process is a process of these tests, whose standard output is read by line.
 type process struct {
-	t     *testing.T
+	t     testing.TB
 	cmd   *exec.Cmd
 	stdin io.Closer
 	lines *bufio.Scanner
 	said  []string
 }
 
-func spawn(t *testing.T, as, argument string) *process {
+func spawn(t testing.TB, as, argument string) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

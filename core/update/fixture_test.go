@@ -31,7 +31,7 @@ import (
 // everything else is the real thing.
 type fixture struct {
 	observing sync.Mutex
-	t         *testing.T
+	t         testing.TB
 	root      string
 	store     *store.DB
 	runner    *runner
@@ -39,7 +39,7 @@ type fixture struct {
 	events    []string
 }
 
-func newFixture(t *testing.T) *fixture {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	f := &fixture{t: t, root: t.TempDir()}
 	id := alpm.RepositoryID{Name: "aur", Architecture: "x86_64"}
