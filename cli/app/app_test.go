@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -122,6 +123,18 @@ func TestItemsNUL(t *testing.T) {
 		got = append(got, item.Text)
 	}
 	if diff := cmp.Diff([]string{"a", " b\nc ", "{}", "d"}, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestItemsCut: the beginning of a line is no item when reading the rest fails.
+func TestItemsCut(t *testing.T) {
+	env := &Env{Stdin: io.MultiReader(strings.NewReader("whole\nhal"), iotest.ErrReader(context.Canceled))}
+	var got []string
+	for item, err := range Items(env, []string{"-"}, "path") {
+		got = append(got, fmt.Sprintf("%s|%v", item.Text, err))
+	}
+	if diff := cmp.Diff([]string{"whole|<nil>", "|reading standard input: line 2: context canceled"}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

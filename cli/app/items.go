@@ -82,7 +82,7 @@ func readLines(r io.Reader, fields []string, yield func(Item, error) bool) bool 
 	var cut cutter
 	scanner.Split(cut.split)
 	number := 0
-	for ; scanner.Scan(); number++ {
+	for ; scanner.Scan() && scanner.Err() == nil; number++ { // with an error comes what was read of a line
 		if number == maxItems {
 			yield(Item{}, fmt.Errorf("reading standard input: more than %d lines", maxItems))
 			return false
