@@ -68,7 +68,7 @@ func (c *packageStatus) Run(ctx context.Context, env *Env, globals *Globals) err
 	shown := 0
 	known := map[string]bool{}
 	for _, s := range all {
-		n, err := c.show(ctx, env, out, s, known)
+		n, err := c.show(ctx, out, s, known)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (c *packageStatus) Run(ctx context.Context, env *Env, globals *Globals) err
 
 // show prints one repository, returns how many packages, and adds those of the
 // named ones that it has to known.
-func (c *packageStatus) show(ctx context.Context, env *Env, out *ui.Output, s *config.Settings, known map[string]bool) (int, error) {
+func (c *packageStatus) show(ctx context.Context, out *ui.Output, s *config.Settings, known map[string]bool) (int, error) {
 	db, err := openStore(ctx, s)
 	if err != nil {
 		return 0, err

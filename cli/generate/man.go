@@ -16,7 +16,7 @@ func manPages(line *commandLine) map[string][]byte {
 	pages := map[string][]byte{"ahriman.1": mainPage(line)}
 	for _, g := range line.groups {
 		for _, c := range g.commands {
-			pages["ahriman-"+c.name+".1"] = commandPage(line, g, c)
+			pages["ahriman-"+c.name+".1"] = commandPage(line, c)
 		}
 	}
 	return pages
@@ -47,7 +47,7 @@ func mainPage(line *commandLine) []byte {
 	return b.Bytes()
 }
 
-func commandPage(line *commandLine, g group, c command) []byte {
+func commandPage(line *commandLine, c command) []byte {
 	b := page("AHRIMAN-" + strings.ToUpper(c.name))
 	fmt.Fprintf(b, ".Sh NAME\n.Nm ahriman-%s\n.Nd %s\n", c.name, roff(c.help))
 	fmt.Fprintf(b, ".Sh SYNOPSIS\n.Nm ahriman\n.Op Ar flags\n.Cm %s\n", c.name)

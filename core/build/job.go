@@ -163,7 +163,7 @@ func (j *job) build(ctx context.Context) (files []string, err error) {
 		return nil, fmt.Errorf("creating scratch directory: %w", err)
 	}
 	defer func() {
-		if removeErr := removeTree(j.dir, l.who); removeErr != nil && err == nil {
+		if removeErr := removeTree(j.dir); removeErr != nil && err == nil {
 			err = removeErr
 		}
 	}()

@@ -64,7 +64,7 @@ func (l *Local) Close() error {
 	l.wait.Wait()
 	defer l.lock.Close()
 	sweep(l.config.Scratch, l.who)
-	return removeTree(l.dir, l.who)
+	return removeTree(l.dir)
 }
 
 // Isolation says how builds are kept apart from the machine: "namespaces", or
@@ -200,7 +200,7 @@ func (l *Local) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = removeTree(dir, l.who) }()
+	defer func() { _ = removeTree(dir) }()
 	if err := makeJobDirectories(dir, l.who); err != nil {
 		return err
 	}

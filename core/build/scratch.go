@@ -108,7 +108,7 @@ func sweep(base string, who identity) {
 			continue
 		}
 		if unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			_ = removeTree(dir, who)
+			_ = removeTree(dir)
 		}
 		lock.Close()
 	}
@@ -135,7 +135,7 @@ func own(path string, who identity) error {
 
 // removeTree removes what a build left, however hostile: directories without
 // permissions or deeper than a process may open.
-func removeTree(dir string, who identity) error {
+func removeTree(dir string) error {
 	if err := os.RemoveAll(dir); err == nil {
 		return nil
 	}

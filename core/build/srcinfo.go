@@ -47,7 +47,7 @@ func (l *Local) layOut(ctx context.Context, dir, prefix string) (scratch string,
 	if err != nil {
 		return "", nil, fmt.Errorf("creating scratch directory: %w", err)
 	}
-	done = func() { _ = removeTree(scratch, l.who) }
+	done = func() { _ = removeTree(scratch) }
 	if err := makeJobDirectories(scratch, l.who); err != nil {
 		done()
 		return "", nil, fmt.Errorf("preparing scratch directory: %w", err)

@@ -38,7 +38,7 @@ func (sh *Shell) builtinOrTool(name string, args []string, compounds [][]word) {
 	case "source", ".":
 		sh.sourceFile(args)
 	case "command", "builtin":
-		sh.command1(name, args)
+		sh.command1(args)
 	case "break", "continue", "return", "exit":
 		sh.leave(name, args)
 	default:
@@ -157,7 +157,7 @@ func (sh *Shell) sourceFile(args []string) {
 }
 
 // command1 runs command and builtin.
-func (sh *Shell) command1(name string, args []string) {
+func (sh *Shell) command1(args []string) {
 	for len(args) > 0 && (args[0] == "-p" || args[0] == "--") {
 		args = args[1:]
 	}
