@@ -157,7 +157,7 @@ func (j *job) failed(format string, args ...any) error {
 // package files.
 func (j *job) build(ctx context.Context) (files []string, err error) {
 	l := j.local
-	sweep(l.config.Scratch, l.who)
+	sweep(l.config.Scratch)
 	j.dir, err = os.MkdirTemp(l.dir, "job-")
 	if err != nil {
 		return nil, fmt.Errorf("creating scratch directory: %w", err)

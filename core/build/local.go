@@ -63,7 +63,7 @@ func (l *Local) Close() error {
 	l.mu.Unlock()
 	l.wait.Wait()
 	defer l.lock.Close()
-	sweep(l.config.Scratch, l.who)
+	sweep(l.config.Scratch)
 	return removeTree(l.dir)
 }
 

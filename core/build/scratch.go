@@ -26,7 +26,7 @@ func openScratch(base string, who identity) (string, *os.File, error) {
 	if err := reachable(base, who); err != nil {
 		return "", nil, err
 	}
-	sweep(base, who)
+	sweep(base)
 	// It gets its name once it is locked: others may remove what is not.
 	young, err := os.MkdirTemp(base, "."+scratchPrefix)
 	if err != nil {
@@ -85,7 +85,7 @@ func reachable(base string, who identity) error {
 // sweep removes scratch directories whose process is gone. Builds of one that was
 // killed may take a moment to follow it, and keep its directory until then: that
 // is why it is looked for again and again.
-func sweep(base string, who identity) {
+func sweep(base string) {
 	old, err := filepath.Glob(filepath.Join(base, scratchPrefix+"*"))
 	if err != nil {
 		return
