@@ -16,6 +16,7 @@ import (
 	"ahriman/core/build"
 	"ahriman/core/config"
 	"ahriman/core/pkgbuild"
+	"ahriman/core/repository"
 	"ahriman/core/schedule"
 	"ahriman/core/source"
 	"ahriman/core/store"
@@ -204,19 +205,11 @@ func runnerConfig(s *config.Settings) build.Config {
 
 // publishedOffers returns the packages of the repository.
 func publishedOffers(s *config.Settings) ([]build.Offer, error) {
-	dir := filepath.Join(s.Repository.Root, "repository", s.ID.Name, s.ID.Architecture)
-	file, err := os.Open(filepath.Join(dir, s.ID.Name+".db"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	found, err := publishedDatabase(s)
 	if err != nil {
-		return nil, fmt.Errorf("reading the repository: %w", err)
+		return nil, err
 	}
-	defer file.Close()
-	found, err := alpm.ReadDatabase(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the repository: %w", err)
-	}
+	dir := repository.PublishedPath(s.Repository.Root, s.ID)
 	var offers []build.Offer
 	for i := range found {
 		path := filepath.Join(dir, filepath.Base(found[i].FileName))

@@ -96,7 +96,7 @@ func (g *Globals) adopt(words []string) {
 // packageNames are those of the published files and of the local sources.
 func packageNames(s *config.Settings) []string {
 	var names []string
-	for _, entry := range readDir(filepath.Join(s.Repository.Root, "repository", s.ID.Name, s.ID.Architecture)) {
+	for _, entry := range readDir(repository.PublishedPath(s.Repository.Root, s.ID)) {
 		if name, _, _, _, err := alpm.ParseFileName(entry); err == nil {
 			names = append(names, name)
 		}

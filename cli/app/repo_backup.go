@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ahriman/core/backup"
+	"ahriman/core/repository"
 )
 
 // repoBackup packs what a node cannot get from elsewhere.
@@ -64,10 +65,11 @@ func (c *repoBackup) items(ctx context.Context, env *Env, globals *Globals) (ite
 	// What is published is built again, but its directory alone tells that there
 	// is such a repository. It is a link; the one above it has the same owner.
 	for _, s := range all {
-		name := filepath.Join(s.Repository.Root, "repository", s.ID.Name)
+		published := repository.PublishedPath(s.Repository.Root, s.ID)
+		name := filepath.Dir(published)
 		items = append(items,
 			backup.Item{Path: filepath.Dir(name), Bare: true}, backup.Item{Path: name, Bare: true},
-			backup.Item{Path: filepath.Join(name, s.ID.Architecture), From: name, Bare: true})
+			backup.Item{Path: published, From: name, Bare: true})
 	}
 	if home := gnupgHome(env); home != "" {
 		items = append(items, backup.Item{Path: home, Skip: ofRunningGPG})

@@ -1,9 +1,8 @@
 package app
 
 import (
-	"path/filepath"
-
 	"ahriman/core/alpm"
+	"ahriman/core/repository"
 )
 
 // serviceRepositories lists the repositories of this node.
@@ -65,5 +64,5 @@ func (c *serviceRepositories) Run(env *Env, globals *Globals) error {
 
 func describe(root string, id alpm.RepositoryID) repositoryLine {
 	return repositoryLine{ID: identifier(id), Repository: id.Name, Architecture: id.Architecture,
-		Path: filepath.Join(root, "repository", id.Name, id.Architecture)}
+		Path: repository.PublishedPath(root, id)}
 }

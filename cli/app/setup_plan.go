@@ -217,7 +217,7 @@ func (s *setup) publish() (setupStep, bool) {
 			return setupStep{}, false
 		}
 	}
-	path := filepath.Join(s.settings.Repository.Root, "repository", s.id.Name, s.id.Architecture)
+	path := repository.PublishedPath(s.settings.Repository.Root, s.id)
 	return setupStep{action: "publish", path: path, do: func(ctx context.Context) error {
 		r, err := open()
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"ahriman/core/alpm"
 	"ahriman/core/config"
 	"ahriman/core/pkgbuild"
+	"ahriman/core/repository"
 	"ahriman/core/source"
 	"ahriman/core/store"
 	"ahriman/core/tree"
@@ -81,11 +82,23 @@ func leaf(p source.Package) tree.Package {
 	return joined
 }
 
-// publishedPackages reads <name>.db of the published repository; none when
-// nothing is published yet.
+// publishedPackages returns the packages of the published repository.
 func publishedPackages(settings *config.Settings) ([]tree.Package, error) {
-	id := settings.ID
-	path := filepath.Join(settings.Repository.Root, "repository", id.Name, id.Architecture, id.Name+".db")
+	found, err := publishedDatabase(settings)
+	if err != nil {
+		return nil, err
+	}
+	packages := make([]tree.Package, len(found))
+	for i, p := range found {
+		packages[i] = relations(p.Info)
+	}
+	return packages, nil
+}
+
+// publishedDatabase reads <name>.db of the published repository; none when
+// nothing is published yet.
+func publishedDatabase(s *config.Settings) ([]alpm.Package, error) {
+	path := filepath.Join(repository.PublishedPath(s.Repository.Root, s.ID), s.ID.Name+".db")
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -98,11 +111,7 @@ func publishedPackages(settings *config.Settings) ([]tree.Package, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	packages := make([]tree.Package, len(found))
-	for i, p := range found {
-		packages[i] = relations(p.Info)
-	}
-	return packages, nil
+	return found, nil
 }
 
 func relations(p alpm.Info) tree.Package {

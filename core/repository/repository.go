@@ -122,8 +122,11 @@ func checkPart(part string) error {
 func (r *Repository) ID() alpm.RepositoryID { return r.options.ID }
 
 // Published is the path that pacman is given: a link to the current generation.
-func (r *Repository) Published() string {
-	return filepath.Join(r.options.Root, "repository", r.options.ID.Name, r.options.ID.Architecture)
+func (r *Repository) Published() string { return PublishedPath(r.options.Root, r.options.ID) }
+
+// PublishedPath is the Published of the repository below root, opened or not.
+func PublishedPath(root string, id alpm.RepositoryID) string {
+	return filepath.Join(root, "repository", id.Name, id.Architecture)
 }
 
 // Waiting is the directory of package files, built or uploaded, that wait to be
