@@ -3,11 +3,13 @@ package alpm
 import (
 	"crypto/md5"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"io/fs"
+	"os"
 	"sync/atomic"
 )
 
@@ -87,6 +89,21 @@ func (p *packedReader) Read(b []byte) (int, error) {
 		p.md5.Write(b[:n])
 	}
 	return n, err
+}
+
+// FileDigest returns the SHA-256 of the file at path in hex, as a database has it
+// of a package file.
+func FileDigest(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // boundedReader fails once more was unpacked than the limits allow.

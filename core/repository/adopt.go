@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
 )
 
@@ -149,11 +150,11 @@ func adoptFile(ctx context.Context, area *staging, from, to string) error {
 	if filepath.Ext(to) == ".sig" { // the published one counts
 		return durable.Rename(staged, to)
 	}
-	have, err := sha256Of(to)
+	have, err := alpm.FileDigest(to)
 	if err != nil {
 		return err
 	}
-	got, err := sha256Of(from)
+	got, err := alpm.FileDigest(from)
 	if err == nil && have != got {
 		return &ConflictError{Source: from, Published: to, Have: have, Got: got}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
 )
 
@@ -154,7 +155,7 @@ func (p *Parcel) compare(names []string) error {
 			continue
 		}
 		waiting := filepath.Join(p.repository.Waiting(), name)
-		have, err := sha256Of(waiting)
+		have, err := alpm.FileDigest(waiting)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -162,7 +163,7 @@ func (p *Parcel) compare(names []string) error {
 			return err
 		}
 		path := filepath.Join(p.Dir, name)
-		got, err := sha256Of(path)
+		got, err := alpm.FileDigest(path)
 		if err != nil {
 			return err
 		}

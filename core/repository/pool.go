@@ -2,17 +2,15 @@ package repository
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
+	"ahriman/core/alpm"
 	"ahriman/core/internal/durable"
 )
 
@@ -35,7 +33,7 @@ func (r *Repository) conflict(file *staged) (conflict *ConflictError, exists boo
 	if !info.Mode().IsRegular() {
 		return nil, false, fmt.Errorf("%s is not a regular file", path)
 	}
-	sum, err := sha256Of(path)
+	sum, err := alpm.FileDigest(path)
 	if err != nil {
 		return nil, false, err
 	}
@@ -204,17 +202,4 @@ func contains(dirs []string, file string) bool {
 		}
 	}
 	return false
-}
-
-func sha256Of(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
 }

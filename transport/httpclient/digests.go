@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"ahriman/core/alpm"
 	"ahriman/transport/api"
 )
 
@@ -47,7 +48,7 @@ func (d *Digests) object(path string) (api.Object, error) {
 	object.SHA256 = d.known[stateOf(info)]
 	d.mu.Unlock()
 	if object.SHA256 == "" {
-		if object.SHA256, err = fileDigest(path); err != nil {
+		if object.SHA256, err = alpm.FileDigest(path); err != nil {
 			return object, err
 		}
 		d.add(info, object.SHA256)

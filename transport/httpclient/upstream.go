@@ -148,23 +148,9 @@ func (u *Upstream) get(ctx context.Context, name string) (io.ReadCloser, error) 
 }
 
 func checkDigest(path, want string) error {
-	got, err := fileDigest(path)
+	got, err := alpm.FileDigest(path)
 	if err == nil && got != want {
 		err = fmt.Errorf("%s has sha256 %s, not %s", path, got, want)
 	}
 	return err
-}
-
-// fileDigest returns the SHA-256 of a file in hex.
-func fileDigest(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	digest := sha256.New()
-	if _, err := io.Copy(digest, file); err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, err)
-	}
-	return hex.EncodeToString(digest.Sum(nil)), nil
 }

@@ -425,19 +425,11 @@ func sumOf(content []byte) string {
 
 // digestOf returns the SHA-256 of a file in hex, empty when there is none.
 func digestOf(path string) (string, error) {
-	f, err := os.Open(path)
+	digest, err := alpm.FileDigest(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
+	return digest, err
 }
 
 // limitedReader stops with exceeded after left bytes, unless unlimited, and
