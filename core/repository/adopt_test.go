@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -29,6 +30,12 @@ func TestAdopt(t *testing.T) {
 	}
 	if list := generations(t, s); list != nil {
 		t.Errorf("generations of a directory: %+v", list)
+	}
+	// Signed in a later second than repo-add wrote it: pacman, which asks for the
+	// signature by itself, has to see that the next one is newer.
+	later := time.Now().Add(5 * time.Second)
+	if err := os.Chtimes(filepath.Join(r.Published(), "aur.db.sig"), later, later); err != nil {
+		t.Fatal(err)
 	}
 	c := newClient(t, fileServer(r), s.home.Dir)
 	if diff := cmp.Diff(before, c.list()); diff != "" {

@@ -56,7 +56,7 @@ type state struct {
 	entries []entry
 	members []member
 	files   map[string]int // entries by file name
-	modTime time.Time      // of the database
+	modTime time.Time      // the latest of the databases and their signatures
 	signed  bool           // the databases are
 	foreign bool           // not written by this program: see adopt
 }
@@ -91,8 +91,16 @@ func (r *Repository) load(dir string, number int) (*state, error) {
 		return nil, fmt.Errorf("reading generation: %w", err)
 	}
 	s.modTime = info.ModTime()
-	if _, err := os.Stat(filepath.Join(dir, r.options.ID.Name+".db.sig")); err == nil {
-		s.signed = true
+	// repo-add and gpg may have written the others in a later second.
+	for _, suffix := range []string{".db.sig", ".files", ".files.sig"} {
+		info, err := os.Stat(filepath.Join(dir, r.options.ID.Name+suffix))
+		if err != nil {
+			continue
+		}
+		s.signed = s.signed || suffix == ".db.sig"
+		if info.ModTime().After(s.modTime) {
+			s.modTime = info.ModTime()
+		}
 	}
 	if r.readIndex(s) == nil {
 		s.index()
