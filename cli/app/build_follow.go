@@ -74,6 +74,7 @@ func (r *buildRun) build(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.stock = build.NewStock(r.offers)
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	config := r.schedule()
@@ -148,9 +149,9 @@ func (r *buildRun) job(ctx context.Context, a schedule.Attempt) (build.Job, erro
 	source := r.sources[base]
 	job := build.Job{ID: base + "-" + uuid.NewString(), Base: base, Architecture: r.architecture, Source: source.dir}
 	r.mu.Lock()
-	stock := build.NewStock(append(r.built[:len(r.built):len(r.built)], r.offers...))
+	needed := r.stock.Needed(source.needs)
 	r.mu.Unlock()
-	for _, offer := range stock.Needed(source.needs) {
+	for _, offer := range needed {
 		if offer.Path == "" {
 			path, err := r.upstream.File(ctx, offer.Package)
 			if err != nil {
@@ -193,7 +194,9 @@ func (r *buildRun) keep(f schedule.Finished) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.built = append(r.built, built...)
+	for _, offer := range built {
+		r.stock.Prefer(offer)
+	}
 	r.kept[line.Base] = line
 	return nil
 }

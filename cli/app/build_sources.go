@@ -46,7 +46,7 @@ type buildRun struct {
 	took         map[string]float64      // seconds of the last attempt, by base
 
 	mu    sync.Mutex
-	built []build.Offer
+	stock *build.Stock         // the offers, and before them what was built
 	kept  map[string]buildLine // of the bases that were built
 }
 

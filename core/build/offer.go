@@ -13,33 +13,40 @@ type Offer struct {
 	Path string // of the package file; empty while it is elsewhere
 }
 
-// Stock is all that builds may be given. It does not change and may be read
-// from several goroutines.
+// Stock is all that builds may be given. It may be read from several goroutines
+// while nothing is added.
 type Stock struct {
-	offers   []Offer
-	provides [][]alpm.Relation // by offer
-	byName   map[string][]int  // offers of that name first, then those that provide it, each in their order
+	offers    []Offer
+	provides  [][]alpm.Relation // by offer
+	named     map[string][]int  // offers of that name, the preferred first
+	providers map[string][]int  // offers of other names that provide it, the preferred first
 }
 
 // NewStock makes a stock of the offers; of two that would do, the first counts.
 func NewStock(offers []Offer) *Stock {
-	s := &Stock{offers: offers, provides: make([][]alpm.Relation, len(offers)), byName: make(map[string][]int, len(offers))}
-	for i := range offers {
-		s.byName[offers[i].Name] = append(s.byName[offers[i].Name], i)
-	}
-	for i := range offers {
-		for _, text := range offers[i].Provides {
-			provided, err := alpm.ParseRelation(text)
-			if err != nil {
-				continue // whoever wrote the database let it through; nothing can need it
-			}
-			s.provides[i] = append(s.provides[i], provided)
-			if provided.Name != offers[i].Name {
-				s.byName[provided.Name] = append(s.byName[provided.Name], i)
-			}
-		}
+	s := &Stock{named: make(map[string][]int, len(offers)), providers: map[string][]int{}}
+	for _, offer := range slices.Backward(offers) {
+		s.Prefer(offer)
 	}
 	return s
+}
+
+// Prefer adds an offer that counts before those there are.
+func (s *Stock) Prefer(offer Offer) {
+	i := len(s.offers)
+	s.named[offer.Name] = slices.Insert(s.named[offer.Name], 0, i)
+	var provides []alpm.Relation
+	for _, text := range offer.Provides {
+		provided, err := alpm.ParseRelation(text)
+		if err != nil {
+			continue // whoever wrote the database let it through; nothing can need it
+		}
+		provides = append(provides, provided)
+		if provided.Name != offer.Name {
+			s.providers[provided.Name] = slices.Insert(s.providers[provided.Name], 0, i)
+		}
+	}
+	s.offers, s.provides = append(s.offers, offer), append(s.provides, provides)
 }
 
 // Needed returns the packages to build with: those that satisfy needs, which
@@ -73,9 +80,11 @@ func (s *Stock) satisfying(need string) int {
 	if err != nil {
 		return -1
 	}
-	for _, i := range s.byName[relation.Name] {
-		if relation.SatisfiedBy(s.offers[i].Name, s.offers[i].Version, s.provides[i]) {
-			return i
+	for _, list := range [][]int{s.named[relation.Name], s.providers[relation.Name]} {
+		for _, i := range list {
+			if relation.SatisfiedBy(s.offers[i].Name, s.offers[i].Version, s.provides[i]) {
+				return i
+			}
 		}
 	}
 	return -1
