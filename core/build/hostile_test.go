@@ -251,7 +251,8 @@ func TestKilled(t *testing.T) {
 			scratch := passable(t)
 			mark := fmt.Sprintf("%d.%s", os.Getpid()+5000000, map[string]string{"namespaces": "1", "none": "2"}[mode])
 			cmd := exec.Command(os.Args[0], "-test.run=^TestKilled$")
-			cmd.Env = append(os.Environ(), "BUILD_TEST_SCRATCH="+scratch, "BUILD_TEST_MARK="+mark, "BUILD_TEST_MODE="+mode)
+			cmd.Env = append(os.Environ(), "BUILD_TEST_SCRATCH="+scratch, "BUILD_TEST_MARK="+mark, "BUILD_TEST_MODE="+mode,
+				"TMPDIR="+passable(t)) // what it leaves of its own goes with this test
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
