@@ -225,7 +225,8 @@ func (c *Client) builds(ctx context.Context, query url.Values) (*api.Builds, err
 }
 
 // Start implements build.Runner. A worker that is not to be reached, or has no
-// free slot, is lost, and one that has to be mended unusable as well; sources that cannot travel are a *build.Failure.
+// free slot, is lost, and one that has to be mended unusable as well; sources
+// that cannot travel are a *build.Failure.
 func (r *Runner) Start(ctx context.Context, spec build.Job) error {
 	if err := ctx.Err(); err != nil {
 		return err
