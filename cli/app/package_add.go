@@ -113,7 +113,7 @@ func addError(err error, name string) error {
 	case err != nil && absent == nil && info.IsDir() && !source.HasPKGBUILD(name):
 		return Hinted(err, sourceHint)
 	case away && !strings.ContainsAny(name, ":/"):
-		return Hinted(err, "the AUR is asked for names that are no directory with a PKGBUILD here, and not in cache/")
+		return Hinted(err, "the AUR is asked for names that are no directory with a PKGBUILD and no package file here, and not in cache/")
 	case errors.Is(err, source.ErrNotFound) && strings.Contains(name, "://"):
 		return Hinted(err, "the address of a git repository begins with git+ or ends in .git, that of a package file is one's name")
 	case errors.Is(err, source.ErrNotFound):

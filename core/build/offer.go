@@ -18,8 +18,8 @@ type Offer struct {
 type Stock struct {
 	offers    []Offer
 	provides  [][]alpm.Relation // by offer
-	named     map[string][]int  // offers of that name, the preferred first
-	providers map[string][]int  // offers of other names that provide it, the preferred first
+	named     map[string][]int  // offers of that name, the preferred last
+	providers map[string][]int  // offers of other names that provide it, the preferred last
 }
 
 // NewStock makes a stock of the offers; of two that would do, the first counts.
@@ -34,7 +34,7 @@ func NewStock(offers []Offer) *Stock {
 // Prefer adds an offer that counts before those there are.
 func (s *Stock) Prefer(offer Offer) {
 	i := len(s.offers)
-	s.named[offer.Name] = slices.Insert(s.named[offer.Name], 0, i)
+	s.named[offer.Name] = append(s.named[offer.Name], i)
 	var provides []alpm.Relation
 	for _, text := range offer.Provides {
 		provided, err := alpm.ParseRelation(text)
@@ -43,7 +43,7 @@ func (s *Stock) Prefer(offer Offer) {
 		}
 		provides = append(provides, provided)
 		if provided.Name != offer.Name {
-			s.providers[provided.Name] = slices.Insert(s.providers[provided.Name], 0, i)
+			s.providers[provided.Name] = append(s.providers[provided.Name], i)
 		}
 	}
 	s.offers, s.provides = append(s.offers, offer), append(s.provides, provides)
@@ -81,7 +81,7 @@ func (s *Stock) satisfying(need string) int {
 		return -1
 	}
 	for _, list := range [][]int{s.named[relation.Name], s.providers[relation.Name]} {
-		for _, i := range list {
+		for _, i := range slices.Backward(list) {
 			if relation.SatisfiedBy(s.offers[i].Name, s.offers[i].Version, s.provides[i]) {
 				return i
 			}

@@ -117,8 +117,8 @@ func (r *run) distributionOwners() (owners, error) {
 
 // learnDependencies finds out which files of other packages those of a base
 // need, and tells it. What cannot be found out is logged.
-func (r *run) learnDependencies(ctx context.Context, base string, files []string, who func() (*ownership, error)) {
-	owners, err := who()
+func (r *run) learnDependencies(ctx context.Context, base string, files []string, read func() (*ownership, error)) {
+	owners, err := read()
 	if owners == nil && err == nil {
 		return
 	}
